@@ -1,0 +1,87 @@
+# The index of tasks. CI calls only these. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PYTHONSAFEPATH := 1
+export PYTHONPATH := tests
+
+##@ Start here
+.PHONY: help
+help: ## List the tasks
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Fill .venv from the hashed locks (quick when nothing changed)
+	@.ci/setup
+
+.PHONY: demo
+demo: setup ## A real cluster, images, charts and one ServiceLayer serving through the Ingress
+	@$(PY) -m cluster.demo
+
+.PHONY: test
+test: setup ## All tests: unit, contract, integration, e2e on a real cluster
+	@$(PY) -m pytest
+
+##@ While working
+.PHONY: dev
+dev: setup ## The API on this machine with a PostgreSQL of its own
+	@.venv/bin/servicelayer-api dev
+
+.PHONY: lint
+lint: setup ## ruff, format check, basedpyright strict, import contracts
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/basedpyright
+	@.venv/bin/lint-imports
+
+.PHONY: format
+format: setup ## Format and fix what can be fixed
+	@.venv/bin/ruff format
+	@.venv/bin/ruff check --fix
+
+.PHONY: test-unit
+test-unit: setup ## Unit tests only (seconds)
+	@$(PY) -m pytest tests/unit
+
+.PHONY: test-contract
+test-contract: setup ## CRD = structs = charts = RBAC = docs
+	@$(PY) -m pytest tests/contract
+
+.PHONY: test-integration
+test-integration: setup ## Against a real PostgreSQL and a real API server
+	@$(PY) -m pytest tests/integration
+
+.PHONY: e2e
+e2e: setup ## Against a real cluster with running pods
+	@$(PY) -m pytest tests/e2e
+
+.PHONY: golden
+golden: setup ## Write the golden manifests anew; read the diff
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -q tests/unit/operator
+
+##@ The cluster and what runs on it
+.PHONY: cluster
+cluster: setup ## Bring up a Kubernetes: a named one, kind, or one assembled on this host
+	@$(PY) -m cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## Take the assembled cluster away, whole or half made
+	@$(PY) -m cluster down
+
+.PHONY: images
+images: setup ## Build the container images
+	@$(PY) -m cluster.images build
+
+.PHONY: crds
+crds: ## Copy the CRD into its chart
+	@mkdir -p charts/servicelayer-operator-crds/files && cp crds/*.yaml charts/servicelayer-operator-crds/files/
+
+##@ Upkeep
+.PHONY: lock
+lock: setup ## Resolve the hashed lock files anew
+	@.ci/lock
+
+.PHONY: clean
+clean: ## Remove what make setup and the checks made in this checkout
+	@rm -rf .venv build dist .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The Neo Service Layer operator: reconciles ServiceLayer resources."""
