@@ -1,0 +1,277 @@
+"""The domain checks: Secrets, database, migration, workloads, exposure, storage. One function each.
+
+The invariant: a check looks at the facts of now and at nothing it said before, so every verdict
+falls and rises by itself. Each names the object it speaks of and what to do next.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from servicelayer_operator.conditions import Situation, Verdict, bad, good, unsure
+from servicelayer_operator.failures import clean, find_failure
+from servicelayer_operator.manifests.labels import API, POSTGRES, TEMPLATE_HASH
+from servicelayer_operator.manifests.manifest import Gate, ObjectKey
+from servicelayer_operator.manifests.names import names_of
+from servicelayer_operator.manifests.postgres import wanted_claim
+from servicelayer_operator.observed import DeploymentFact, PodFact
+from servicelayer_operator.plan import missing_keys
+from servicelayer_operator.quantities import parse_quantity
+from servicelayer_operator.retries import MigrationState
+
+ADDRESS_GRACE: Final = timedelta(seconds=60)
+"""How long an Ingress controller may take to publish an address; many never do."""
+
+_DATABASE_REASONS: Final = frozenset(
+    {"DatabaseUnreachable", "DatabaseAuthFailed", "DatabaseUnsupported"}
+)
+_WAITING: Final = {
+    Gate.SECRETS_READY: "WaitingForSecrets",
+    Gate.DATABASE_READY: "WaitingForDatabase",
+    Gate.MIGRATED: "WaitingForMigration",
+}
+
+
+def check_secrets(situation: Situation) -> Verdict:
+    """Judge whether every Secret and key that the pods require is there."""
+    resource, observed = situation.resource, situation.observed
+    names = names_of(resource)
+    generated = resource.spec.secrets.mode == "Generate"
+    embedded = resource.spec.database.embedded is not None
+    for fact, name, made in (
+        (observed.secrets, names.api_secret, generated),
+        (observed.database_secret, names.database_secret, embedded),
+    ):
+        if fact is None or not fact.exists:
+            todo = "The operator is about to make it." if made else "Create it in this namespace."
+            return bad("SecretMissing", f"Secret {name} does not exist. {todo}", stalled=not made)
+    missing = missing_keys(situation.desired, observed)
+    if missing:
+        told = ", ".join(f"{secret}/{key}" for secret, key in missing)
+        return bad(
+            "SecretKeyMissing",
+            f"Missing or empty keys (Secret/key): {told}. Add them; the operator never changes an "
+            "existing Secret.",
+            stalled=True,
+        )
+    return good("SecretsFound", "All Secrets and keys that the pods need exist.")
+
+
+def check_database(situation: Situation) -> Verdict:
+    """Judge whether the database answers, by what was last heard of it."""
+    resource, observed = situation.resource, situation.observed
+    migration = situation.migration
+    if resource.spec.suspend:
+        return unsure("Suspended", "Nothing asks the database while spec.suspend is true.")
+    embedded = _check_embedded(situation)
+    if embedded is not None:
+        return embedded
+    if migration.reason in _DATABASE_REASONS:
+        return bad(migration.reason, migration.message, stalled=migration.stalled)
+    api, deployment = observed.api, observed.deployment
+    if api is not None and api.store_ready is False:
+        return bad(
+            "DatabaseUnreachable",
+            "The API answers that its database does not. Check that the database runs; the API "
+            "connects again by itself.",
+        )
+    if (api is not None and api.store_ready) or (deployment is not None and deployment.ready):
+        return good("DatabaseAnswers", _database_text(situation))
+    return unsure(
+        "NotAsked", "No API pod is ready, and so none tells whether the database answers."
+    )
+
+
+def _check_embedded(situation: Situation) -> Verdict | None:
+    if situation.resource.spec.database.embedded is None:
+        return None
+    name, postgres = names_of(situation.resource).postgres, situation.observed.postgres
+    if postgres is not None and postgres.ready:
+        return None
+    failure = find_failure(_pods(situation, POSTGRES), situation.now)
+    if failure is not None:
+        return bad(failure.reason, f"Database: {failure.message}", stalled=failure.stalled)
+    return bad("DatabaseStarting", f"StatefulSet {name} has no ready pod yet.")
+
+
+def _database_text(situation: Situation) -> str:
+    if situation.resource.spec.database.embedded is None:
+        return "The database answers."
+    return (
+        "The embedded database answers. It is one pod without backups, for trials; use "
+        "spec.database.secretRef in production."
+    )
+
+
+def check_migrated(situation: Situation) -> Verdict:
+    """Judge whether the database has the schema that the wanted image needs."""
+    verdict = situation.migration
+    if verdict.state is MigrationState.COMPLETED:
+        return good(verdict.reason, verdict.message)
+    if situation.resource.spec.suspend:
+        return bad("Suspended", "The migration starts when spec.suspend is false again.")
+    for wait in situation.plan.wait:
+        if wait.key.kind == "Job" and wait.gate is not None:
+            return bad(_WAITING[wait.gate], f"{wait.key} is not started: {wait.reason}.")
+    return bad(verdict.reason, verdict.message, stalled=verdict.stalled)
+
+
+def check_workloads(situation: Situation) -> Verdict:
+    """Judge whether anything serves, old pods or new."""
+    resource, deployment = situation.resource, situation.observed.deployment
+    name = resource.metadata.name
+    if resource.spec.suspend:
+        return bad("Suspended", "Nothing serves while spec.suspend is true.")
+    if deployment is None:
+        return _not_deployed(situation)
+    if deployment.available:
+        return good(
+            "Available",
+            f"{deployment.available} of {deployment.wanted} API pods of Deployment {name} serve.",
+        )
+    found = check_rollout(situation)
+    if found.status == "False":
+        return found
+    return bad("PodsNotReady", f"No pod of Deployment {name} is ready: see its /readyz.")
+
+
+def _not_deployed(situation: Situation) -> Verdict:
+    key = _deployment_key(situation)
+    for wait in situation.plan.wait:
+        if wait.key == key and wait.gate is not None:
+            return bad(_WAITING[wait.gate], f"{key} is not made yet: {wait.reason}.")
+    return bad("DeploymentMissing", f"{key} does not exist yet.")
+
+
+def check_rollout(situation: Situation) -> Verdict:
+    """Judge whether exactly the wanted pods run, and no old ones. Not a condition of its own."""
+    deployment, name = situation.observed.deployment, situation.resource.metadata.name
+    if deployment is None:
+        return _not_deployed(situation)
+    if deployment.observed_generation < deployment.generation:
+        return bad("RolloutInProgress", f"Deployment {name} is not looked at by Kubernetes yet.")
+    if deployment.replica_failure is not None:
+        return _refused_pods(name, deployment.replica_failure)
+    failure = find_failure(_new_pods(situation, deployment), situation.now)
+    if failure is not None:
+        serving = f" {deployment.available} pods serve." if deployment.available else ""
+        return bad(failure.reason, f"{failure.message}{serving}", stalled=failure.stalled)
+    if deployment.deadline_exceeded:
+        return bad(
+            "ProgressDeadlineExceeded",
+            f"Deployment {name} made no progress for 5 minutes: kubectl describe deployment {name}",
+            stalled=True,
+        )
+    return _progress(name, deployment)
+
+
+def _refused_pods(name: str, message: str) -> Verdict:
+    if "exceeded quota" in message:
+        return bad(
+            "QuotaExceeded",
+            f"Pods of Deployment {name} do not fit the namespace's quota: {clean(message)}. Raise "
+            "the quota, or lower spec.api.replicas or spec.api.resources.",
+            stalled=True,
+        )
+    return bad(
+        "PodsRefused", f"Pods of Deployment {name} are refused: {clean(message)}.", stalled=True
+    )
+
+
+def _progress(name: str, deployment: DeploymentFact) -> Verdict:
+    wanted = deployment.wanted
+    if deployment.updated < wanted:
+        text = f"{deployment.updated} of {wanted} new pods of Deployment {name} are made."
+        return bad("RolloutInProgress", text)
+    if deployment.replicas > deployment.updated:
+        old = deployment.replicas - deployment.updated
+        return bad("RolloutInProgress", f"{old} old pods of Deployment {name} are still there.")
+    if deployment.available < wanted:
+        text = f"{deployment.available} of {wanted} pods of Deployment {name} are available."
+        return bad("PodsNotReady", f"{text} A pod is ready when its /readyz answers 200.")
+    return good("RolledOut", f"All {wanted} pods of Deployment {name} are up to date.")
+
+
+def _new_pods(situation: Situation, deployment: DeploymentFact) -> list[PodFact]:
+    """Pods of the template applied last: an old failing pod must not blame the new spec."""
+    pods = _pods(situation, API)
+    if not deployment.template:
+        return pods
+    return [pod for pod in pods if pod.template in {"", deployment.template}]
+
+
+def _pods(situation: Situation, component: str) -> list[PodFact]:
+    return [pod for pod in situation.observed.pods if pod.component == component]
+
+
+def _deployment_key(situation: Situation) -> ObjectKey:
+    return next(item.key for item in situation.desired if item.key.kind == "Deployment")
+
+
+def check_exposed(situation: Situation) -> Verdict | None:
+    """Judge the way in from outside; None when none is wanted."""
+    resource, ingress = situation.resource, situation.observed.ingress
+    expose, name = resource.spec.expose, resource.metadata.name
+    if expose.mode != "Ingress":
+        return None
+    if ingress is None:
+        return bad("IngressMissing", f"Ingress {name} does not exist yet.")
+    certificate = _check_certificate(situation)
+    if certificate is not None:
+        return certificate
+    if ingress.addresses:
+        return good("IngressReady", f"Ingress {name} serves {expose.host}.")
+    text = f"Ingress {name} has no address: does a controller of class "
+    text = f"{text}{expose.ingress.class_name} run?"
+    if ingress.created is None or situation.now - ingress.created < ADDRESS_GRACE:
+        return bad("IngressPending", text)
+    return unsure("AddressNotPublished", text)
+
+
+def _check_certificate(situation: Situation) -> Verdict | None:
+    tls, fact = situation.resource.spec.expose.tls, situation.observed.tls_secret
+    if tls is None or fact is None or (fact.exists and {"tls.crt", "tls.key"} <= fact.keys):
+        return None
+    if tls.issuer_ref is None:
+        return bad(
+            "TLSSecretMissing",
+            f"Secret {fact.name} with tls.crt and tls.key does not exist. Create it.",
+            stalled=True,
+        )
+    return bad(
+        "CertificatePending",
+        f"cert-manager has not written Secret {fact.name} yet: kubectl describe certificate "
+        f"{fact.name}",
+    )
+
+
+def check_storage(situation: Situation) -> Verdict | None:
+    """Tell when the embedded database's volume cannot become what the spec asks for."""
+    embedded, live = situation.resource.spec.database.embedded, situation.observed.postgres
+    if embedded is None or live is None or live.claim is None:
+        return None
+    wanted = wanted_claim(embedded)
+    same_size = parse_quantity(wanted.storage) == parse_quantity(live.claim.storage or "0")
+    if same_size and wanted.storage_class in {None, live.claim.storage_class}:
+        return None
+    name = names_of(situation.resource).postgres
+    return bad(
+        "ResizeByHand",
+        f"StatefulSet {name} keeps a volume of {live.claim.storage}: Kubernetes does not let a "
+        f"StatefulSet change it. Enlarge PersistentVolumeClaim data-{name}-0 to {wanted.storage}, "
+        f"if its class allows it, then: kubectl delete statefulset {name} --cascade=orphan",
+    )
+
+
+def template_of(situation: Situation) -> str:
+    """Return the template hash that the desired Deployment carries."""
+    body = next(item.body for item in situation.desired if item.key.kind == "Deployment")
+    return str(body["spec"]["template"]["metadata"]["annotations"][TEMPLATE_HASH])
+
+
+def held_since(conditions: Sequence[dict[str, str]], reason: str) -> datetime | None:
+    """Return since when Ready has not been True for this reason."""
+    for item in conditions:
+        if item.get("type") == "Ready" and item.get("reason") == reason:
+            return datetime.fromisoformat(item["lastTransitionTime"])
+    return None

@@ -1,0 +1,45 @@
+"""The API's configuration file: what is no secret, under the variables' names in lower case.
+
+The invariant: no secret and no reference to one is ever written here. The environment wins over the
+file, and the operator sets in both places only what is the same in both.
+"""
+
+import json
+from typing import Any, Final
+
+from servicelayer_operator.manifests.labels import API
+from servicelayer_operator.manifests.metadata import metadata
+from servicelayer_operator.manifests.names import names_of
+from servicelayer_operator.resource import ServiceLayer
+
+CONFIG_DIRECTORY: Final = "/app/configs"
+CONFIG_FILE: Final = "config.yaml"
+LISTEN_ADDR: Final = ":8080"
+
+
+def build_config_map(resource: ServiceLayer, version: str) -> dict[str, Any]:
+    """Build the ConfigMap that is mounted at /app/configs."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(resource, names_of(resource).config_map, API, version),
+        "data": config_data(resource),
+    }
+
+
+def config_data(resource: ServiceLayer) -> dict[str, str]:
+    """Build the files: a flat YAML mapping, one setting a line, sorted."""
+    lines = [f"{name}: {json.dumps(value)}" for name, value in sorted(settings(resource).items())]
+    return {CONFIG_FILE: "\n".join(lines) + "\n"}
+
+
+def settings(resource: ServiceLayer) -> dict[str, str | int | bool]:
+    """Collect the API's settings that are no secret, by their variable's name in lower case."""
+    api = resource.spec.api
+    return {
+        "listen_addr": LISTEN_ADDR,
+        "log_format": api.log_format,
+        "log_level": api.log_level,
+        "migrate": False,
+        "module_slow_ms": api.module_slow_ms,
+    }

@@ -1,0 +1,78 @@
+"""The API's address outside the cluster: host, TLS, and annotations for the Ingress controller.
+
+The invariant: our annotations win over the user's, and no annotation that injects configuration
+text (`*-snippet`) ever reaches the object: controllers drop or refuse such an Ingress whole.
+"""
+
+import math
+from typing import Any, Final
+
+from servicelayer_operator.manifests.labels import API, PREFIX
+from servicelayer_operator.manifests.metadata import metadata
+from servicelayer_operator.manifests.names import names_of
+from servicelayer_operator.resource import ExposeSpec, ServiceLayer
+
+_NGINX: Final = "nginx.ingress.kubernetes.io/"
+
+
+def build_ingress(resource: ServiceLayer, version: str) -> dict[str, Any] | None:
+    """Build the Ingress; None unless `spec.expose.mode` asks for one."""
+    expose = resource.spec.expose
+    if expose.mode != "Ingress" or expose.host is None:
+        return None
+    name = resource.metadata.name
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    spec: dict[str, Any] = {
+        "ingressClassName": expose.ingress.class_name,
+        "rules": [
+            {
+                "host": expose.host,
+                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+            }
+        ],
+    }
+    if expose.tls is not None:
+        spec["tls"] = [{"hosts": [expose.host], "secretName": names_of(resource).tls_secret}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata(resource, name, API, version, _annotations(expose)),
+        "spec": spec,
+    }
+
+
+def refused_annotations(expose: ExposeSpec) -> list[str]:
+    """Name the user's annotations that are left out because they inject configuration text."""
+    return sorted(key for key in expose.ingress.annotations if key.endswith("-snippet"))
+
+
+def _annotations(expose: ExposeSpec) -> dict[str, str]:
+    refused = refused_annotations(expose)
+    given = {
+        key: value
+        for key, value in expose.ingress.annotations.items()
+        if key not in refused and not key.startswith(PREFIX)
+    }
+    return {**given, **_tls(expose), **_rate_limit(expose)}
+
+
+def _tls(expose: ExposeSpec) -> dict[str, str]:
+    if expose.tls is None:
+        return {}
+    annotations = {f"{_NGINX}ssl-redirect": "true"}
+    issuer = expose.tls.issuer_ref
+    if issuer is not None:
+        kind = "cluster-issuer" if issuer.kind == "ClusterIssuer" else "issuer"
+        annotations[f"cert-manager.io/{kind}"] = issuer.name
+    return annotations
+
+
+def _rate_limit(expose: ExposeSpec) -> dict[str, str]:
+    limit = expose.rate_limit
+    if limit is None:
+        return {}
+    annotations = {f"{_NGINX}limit-rps": str(limit.requests_per_second)}
+    if limit.burst is not None:
+        multiplier = max(1, math.ceil(limit.burst / limit.requests_per_second))
+        annotations[f"{_NGINX}limit-burst-multiplier"] = str(multiplier)
+    return annotations

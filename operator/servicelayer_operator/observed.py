@@ -1,0 +1,379 @@
+"""The facts of what is there: small frozen structs, and pure functions that read them off objects.
+
+The invariant: a fact holds only what a decision needs, never a Secret's value or a whole object.
+An `observe_*` function takes one object as the API server spells it and refuses nothing: a missing
+member reads as its zero value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from servicelayer_operator.live import (
+    NOTHING,
+    annotation,
+    condition,
+    controller_uid,
+    fingerprint,
+    first,
+    instant,
+    items,
+    part,
+)
+from servicelayer_operator.manifests.labels import (
+    APPLIED_HASH,
+    COMPONENT,
+    MIGRATION_ATTEMPT,
+    MIGRATION_HASH,
+    TEMPLATE_HASH,
+)
+from servicelayer_operator.manifests.manifest import Claim, ObjectKey
+
+
+class ChildFact(msgspec.Struct, frozen=True, kw_only=True):
+    """Any owned object.
+
+    Attributes:
+        key: What and which.
+        uid: For the precondition of a deletion.
+        resource_version: The version these facts were read from.
+        generation: The spec's generation, 0 for kinds that have none.
+        applied_hash: The annotation of whoever applied it last; empty when stripped.
+        fingerprint: Hash of the live object without what servers and controllers write.
+        owner_uid: uid of the controller owner reference, None when there is none.
+        deleting: A deletion is under way.
+    """
+
+    key: ObjectKey
+    uid: str
+    resource_version: str = ""
+    generation: int = 0
+    applied_hash: str = ""
+    fingerprint: str = ""
+    owner_uid: str | None = None
+    deleting: bool = False
+
+
+class DeploymentFact(msgspec.Struct, frozen=True, kw_only=True):
+    """The API Deployment. `template` is our template-hash annotation of its pod template."""
+
+    generation: int = 0
+    observed_generation: int = 0
+    wanted: int = 0
+    replicas: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+    template: str = ""
+    deadline_exceeded: bool = False
+    replica_failure: str | None = None
+
+
+class StatefulSetFact(msgspec.Struct, frozen=True, kw_only=True):
+    """The embedded database's StatefulSet."""
+
+    uid: str
+    generation: int = 0
+    observed_generation: int = 0
+    wanted: int = 0
+    replicas: int = 0
+    ready: int = 0
+    current_revision: str = ""
+    update_revision: str = ""
+    claim: Claim | None = None
+
+
+class JobState(StrEnum):
+    """Where a Job stands."""
+
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+class JobFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A migration Job. `reason`, `message` and `finished_at` tell how and when it ended."""
+
+    name: str
+    state: JobState = JobState.RUNNING
+    migration_hash: str = ""
+    attempt: int = 1
+    failed_pods: int = 0
+    reason: str = ""
+    message: str = ""
+    finished_at: datetime | None = None
+
+
+class PodFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One pod of a component, seen through its first container.
+
+    Attributes:
+        name: The pod.
+        component: api, migrate or postgres.
+        job: Name of the Job it belongs to, empty otherwise.
+        template: Our template-hash annotation: tells new pods from old ones.
+        phase: Pending, Running, Succeeded, Failed or Unknown.
+        ready: The pod's Ready condition.
+        deleting: It is terminating.
+        created: When it was made.
+        image: The container's image as the spec names it.
+        restarts: Restarts of the container.
+        waiting_reason: Why the container does not run, e.g. ImagePullBackOff.
+        waiting_message: The kubelet's words for it.
+        exit_code: Of the last termination (the present state, else the last state); None if none.
+        terminated_reason: Of the same termination, e.g. OOMKilled.
+        terminated_message: Its termination message, raw.
+        terminated_at: When it ended.
+        unschedulable: The scheduler's words when no node takes it, else None.
+    """
+
+    name: str
+    component: str = ""
+    job: str = ""
+    template: str = ""
+    phase: str = ""
+    ready: bool = False
+    deleting: bool = False
+    created: datetime | None = None
+    image: str = ""
+    restarts: int = 0
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    exit_code: int | None = None
+    terminated_reason: str = ""
+    terminated_message: str = ""
+    terminated_at: datetime | None = None
+    unschedulable: str | None = None
+
+
+class IngressFact(msgspec.Struct, frozen=True, kw_only=True):
+    """The Ingress: the addresses its controller published, and when it was made."""
+
+    addresses: tuple[str, ...] = ()
+    created: datetime | None = None
+
+
+class SecretFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A Secret: the names of its keys with a value that is not empty. Never a value."""
+
+    name: str
+    keys: frozenset[str] = frozenset()
+    exists: bool = True
+
+
+class ModuleFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One module as /system/status tells it."""
+
+    name: str
+    status: str
+    ready: bool = False
+
+
+class ApiFact(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API answered to the operator.
+
+    Attributes:
+        reachable: An HTTP answer came (any status).
+        store_ready: The module `store`: None when the answer did not tell.
+        schema_current: Version of the database schema, None when unknown.
+        schema_latest: Version the running code wants, None when unknown.
+        version: The API's own version, empty when unknown.
+        modules: All modules, in the API's order.
+        error: Why it was not reachable, without addresses' credentials.
+    """
+
+    reachable: bool = False
+    store_ready: bool | None = None
+    schema_current: int | None = None
+    schema_latest: int | None = None
+    version: str = ""
+    modules: tuple[ModuleFact, ...] = ()
+    error: str = ""
+
+
+class ApplyError(msgspec.Struct, frozen=True, kw_only=True):
+    """A write that the API server refused in this round (after the retries in place).
+
+    Attributes:
+        key: The object.
+        reason: CamelCase: the API server's reason (Forbidden, Invalid, ...) or a network one.
+        message: Its words, without secret values.
+        terminal: Trying the same again cannot help (403, 422).
+    """
+
+    key: ObjectKey
+    reason: str
+    message: str
+    terminal: bool = False
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """All facts of one ServiceLayer at one moment.
+
+    The facts handed to `run_checks` must already contain the answers to this round's applies, or a
+    Deployment's old status would be taken for the new one's.
+
+    Attributes:
+        children: Every object with our labels, owned or not, Secrets included.
+        deployment: The API Deployment, None when absent.
+        postgres: The embedded database, None when absent.
+        migration: The Job of the wanted attempt (the one in `desired`), None when absent.
+        pods: Pods of all three components.
+        ingress: None when absent.
+        secrets: The Secret the API pods read; None when missing.
+        database_secret: The Secret that holds the database URL; None when missing.
+        tls_secret: The Ingress' certificate; None when nobody looked, `exists=False` when missing.
+        api: None when nobody asked it.
+        errors: Writes refused in this round.
+    """
+
+    children: Mapping[ObjectKey, ChildFact] = msgspec.field(
+        default_factory=dict[ObjectKey, ChildFact]
+    )
+    deployment: DeploymentFact | None = None
+    postgres: StatefulSetFact | None = None
+    migration: JobFact | None = None
+    pods: tuple[PodFact, ...] = ()
+    ingress: IngressFact | None = None
+    secrets: SecretFact | None = None
+    database_secret: SecretFact | None = None
+    tls_secret: SecretFact | None = None
+    api: ApiFact | None = None
+    errors: tuple[ApplyError, ...] = ()
+
+
+def observe_child(obj: Mapping[str, Any]) -> ChildFact:
+    """Read what is common to all kinds. `obj` must carry apiVersion and kind."""
+    meta = part(obj, "metadata")
+    return ChildFact(
+        key=ObjectKey(api_version=obj["apiVersion"], kind=obj["kind"], name=meta["name"]),
+        uid=meta.get("uid", ""),
+        resource_version=meta.get("resourceVersion", ""),
+        generation=meta.get("generation", 0),
+        applied_hash=part(meta, "annotations").get(APPLIED_HASH, ""),
+        fingerprint=fingerprint(obj),
+        owner_uid=controller_uid(meta),
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def observe_deployment(obj: Mapping[str, Any]) -> DeploymentFact:
+    """Read an apps/v1 Deployment."""
+    spec, status = part(obj, "spec"), part(obj, "status")
+    failure = condition(status, "ReplicaFailure")
+    return DeploymentFact(
+        generation=part(obj, "metadata").get("generation", 0),
+        observed_generation=status.get("observedGeneration", 0),
+        wanted=spec.get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        template=annotation(part(spec, "template"), TEMPLATE_HASH),
+        deadline_exceeded=condition(status, "Progressing").get("reason")
+        == "ProgressDeadlineExceeded",
+        replica_failure=failure.get("message", "") if failure.get("status") == "True" else None,
+    )
+
+
+def observe_stateful_set(obj: Mapping[str, Any]) -> StatefulSetFact:
+    """Read an apps/v1 StatefulSet."""
+    meta, spec, status = part(obj, "metadata"), part(obj, "spec"), part(obj, "status")
+    return StatefulSetFact(
+        uid=meta.get("uid", ""),
+        generation=meta.get("generation", 0),
+        observed_generation=status.get("observedGeneration", 0),
+        wanted=spec.get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        ready=status.get("readyReplicas", 0),
+        current_revision=status.get("currentRevision", ""),
+        update_revision=status.get("updateRevision", ""),
+        claim=_claim(spec),
+    )
+
+
+def observe_job(obj: Mapping[str, Any]) -> JobFact:
+    """Read a batch/v1 Job."""
+    status = part(obj, "status")
+    state, ended = JobState.RUNNING, NOTHING
+    for name, verdict in (("Complete", JobState.COMPLETE), ("Failed", JobState.FAILED)):
+        found = condition(status, name)
+        if found.get("status") == "True":
+            state, ended = verdict, found
+    return JobFact(
+        name=part(obj, "metadata").get("name", ""),
+        state=state,
+        migration_hash=annotation(obj, MIGRATION_HASH),
+        attempt=int(annotation(obj, MIGRATION_ATTEMPT) or "1"),
+        failed_pods=status.get("failed", 0),
+        reason=ended.get("reason", ""),
+        message=ended.get("message", ""),
+        finished_at=instant(ended.get("lastTransitionTime")),
+    )
+
+
+def observe_pod(obj: Mapping[str, Any]) -> PodFact:
+    """Read a v1 Pod."""
+    meta, status = part(obj, "metadata"), part(obj, "status")
+    labels = part(meta, "labels")
+    container = first(items(status, "containerStatuses"))
+    state = part(container, "state")
+    waiting = part(state, "waiting")
+    ended = part(state, "terminated") or part(part(container, "lastState"), "terminated")
+    return PodFact(
+        name=meta.get("name", ""),
+        component=labels.get(COMPONENT, ""),
+        job=labels.get("batch.kubernetes.io/job-name", ""),
+        template=annotation(obj, TEMPLATE_HASH),
+        phase=status.get("phase", ""),
+        ready=condition(status, "Ready").get("status") == "True",
+        deleting="deletionTimestamp" in meta,
+        created=instant(meta.get("creationTimestamp")),
+        image=first(items(part(obj, "spec"), "containers")).get("image", ""),
+        restarts=container.get("restartCount", 0),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        exit_code=ended.get("exitCode"),
+        terminated_reason=ended.get("reason", ""),
+        terminated_message=ended.get("message", ""),
+        terminated_at=instant(ended.get("finishedAt")),
+        unschedulable=_unschedulable(status),
+    )
+
+
+def observe_ingress(obj: Mapping[str, Any]) -> IngressFact:
+    """Read a networking.k8s.io/v1 Ingress."""
+    points = items(part(part(obj, "status"), "loadBalancer"), "ingress")
+    return IngressFact(
+        addresses=tuple(point.get("ip") or point.get("hostname") or "" for point in points),
+        created=instant(part(obj, "metadata").get("creationTimestamp")),
+    )
+
+
+def observe_secret(obj: Mapping[str, Any]) -> SecretFact:
+    """Read a v1 Secret's key names; the values are looked at only for being empty."""
+    return SecretFact(
+        name=part(obj, "metadata").get("name", ""),
+        keys=frozenset(key for key, value in part(obj, "data").items() if value),
+    )
+
+
+def _unschedulable(status: Mapping[str, Any]) -> str | None:
+    scheduled = condition(status, "PodScheduled")
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return str(scheduled.get("message", ""))
+    return None
+
+
+def _claim(spec: Mapping[str, Any]) -> Claim | None:
+    claims = items(spec, "volumeClaimTemplates")
+    if not claims:
+        return None
+    wanted = part(claims[0], "spec")
+    storage = part(part(wanted, "resources"), "requests").get("storage", "")
+    return Claim(storage=str(storage), storage_class=wanted.get("storageClassName"))

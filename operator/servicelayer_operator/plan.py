@@ -1,0 +1,245 @@
+"""What to do about the difference between desired and observed: pure, and able to explain itself.
+
+The invariants:
+- a manifest behind a closed gate is not applied, unless the live object already carries its hash:
+  then only drift is repaired, and what was admitted before is never held back;
+- only objects whose controller owner reference carries our uid are pruned, and never a Secret or a
+  volume claim; an object of another owner is neither changed nor taken over;
+- the order is that of `desired`; what is pruned comes sorted.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, cast
+
+import msgspec
+
+from servicelayer_operator.manifests.manifest import Gate, Manifest, ObjectKey
+from servicelayer_operator.observed import ChildFact, JobState, Observed, SecretFact
+from servicelayer_operator.quantities import parse_quantity
+
+_NEVER_PRUNED: Final = frozenset({"Secret", "PersistentVolumeClaim"})
+_WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "Job"})
+_CLOSED: Final = {
+    Gate.SECRETS_READY: "a Secret or one of its keys is missing",
+    Gate.DATABASE_READY: "the embedded database is not ready yet",
+    Gate.MIGRATED: "the database migration has not completed yet",
+}
+BEING_DELETED: Final = "the object of this name is still being deleted"
+OTHER_OWNER: Final = "an object of this name belongs to another owner"
+
+
+class Change(StrEnum):
+    """Why an object is applied."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPAIR = "repair"
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator remembers of its last successful apply of an object.
+
+    Attributes:
+        hash: The manifest's hash.
+        fingerprint: The live object's fingerprint as the API server answered.
+    """
+
+    hash: str
+    fingerprint: str
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest that is not applied yet: behind `gate`, or (None) because of another object."""
+
+    key: ObjectKey
+    gate: Gate | None
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do, in order. `reasons` tells for each key of `apply` why."""
+
+    apply: tuple[Manifest, ...] = ()
+    prune: tuple[ChildFact, ...] = ()
+    wait: tuple[Wait, ...] = ()
+    unchanged: tuple[ObjectKey, ...] = ()
+    reasons: Mapping[ObjectKey, Change] = msgspec.field(default_factory=dict[ObjectKey, Change])
+
+
+def build_plan(
+    desired: Sequence[Manifest],
+    observed: Observed,
+    applied: Mapping[ObjectKey, Applied],
+    owner_uid: str,
+) -> Plan:
+    """Compare what is wanted with what is there.
+
+    Args:
+        desired: From `build_all`, in apply order.
+        observed: The facts now.
+        applied: The operator's memory. A key that is missing here is applied, unless whoever holds
+            the live object has shown by `is_subset` that nothing differs and has put it in.
+        owner_uid: uid of the ServiceLayer: only its own children are pruned.
+    """
+    gates = open_gates(desired, observed)
+    apply: list[Manifest] = []
+    wait: list[Wait] = []
+    unchanged: list[ObjectKey] = []
+    reasons: dict[ObjectKey, Change] = {}
+    for manifest in desired:
+        key = manifest.key
+        live = observed.children.get(key)
+        hindrance = _hindrance(live, owner_uid)
+        change = _change(manifest, live, applied.get(key))
+        if live is None and manifest.only_if_present:
+            continue
+        if hindrance:
+            wait.append(Wait(key=key, gate=None, reason=hindrance))
+        elif change is None:
+            unchanged.append(key)
+        elif manifest.gate and manifest.gate not in gates and change is not Change.REPAIR:
+            wait.append(Wait(key=key, gate=manifest.gate, reason=_CLOSED[manifest.gate]))
+        else:
+            apply.append(manifest)
+            reasons[key] = change
+    return Plan(
+        apply=tuple(apply),
+        prune=tuple(_prune(desired, observed, owner_uid)),
+        wait=tuple(wait),
+        unchanged=tuple(unchanged),
+        reasons=reasons,
+    )
+
+
+def _hindrance(live: ChildFact | None, owner_uid: str) -> str | None:
+    if live is None:
+        return None
+    if live.deleting:
+        return BEING_DELETED
+    if live.owner_uid is not None and live.owner_uid != owner_uid:
+        return OTHER_OWNER
+    return None
+
+
+def _change(manifest: Manifest, live: ChildFact | None, memory: Applied | None) -> Change | None:
+    if live is None:
+        return Change.CREATE
+    if live.applied_hash != manifest.hash:
+        if not live.applied_hash:
+            return Change.REPAIR if manifest.immutable else Change.UPDATE
+        return None if manifest.immutable else Change.UPDATE
+    known = memory is not None and memory.hash == manifest.hash
+    if known and memory is not None and memory.fingerprint == live.fingerprint:
+        return None
+    return Change.REPAIR
+
+
+def _prune(desired: Sequence[Manifest], observed: Observed, owner_uid: str) -> Iterator[ChildFact]:
+    wanted = {manifest.key for manifest in desired}
+    for key, child in sorted(observed.children.items()):
+        ours = child.owner_uid == owner_uid and not child.deleting
+        if ours and key not in wanted and key.kind not in _NEVER_PRUNED:
+            yield child
+
+
+def open_gates(desired: Sequence[Manifest], observed: Observed) -> frozenset[Gate]:
+    """Tell which gates the facts open."""
+    if not secrets_exist(observed) or missing_keys(desired, observed):
+        return frozenset()
+    gates = {Gate.SECRETS_READY}
+    if observed.postgres is not None and observed.postgres.ready > 0:
+        gates.add(Gate.DATABASE_READY)
+    jobs = {manifest.key.name for manifest in desired if manifest.key.kind == "Job"}
+    job = observed.migration
+    if job is not None and job.name in jobs and job.state is JobState.COMPLETE:
+        gates.add(Gate.MIGRATED)
+    return frozenset(gates)
+
+
+def secrets_exist(observed: Observed) -> bool:
+    """Tell whether both Secrets, the API's and the database's, are there."""
+    return all(
+        fact is not None and fact.exists for fact in (observed.secrets, observed.database_secret)
+    )
+
+
+def missing_keys(desired: Sequence[Manifest], observed: Observed) -> list[tuple[str, str]]:
+    """List (Secret, key) that the desired pods require and an observed Secret lacks, sorted."""
+    facts = (observed.secrets, observed.database_secret)
+    known: dict[str, SecretFact] = {
+        fact.name: fact for fact in facts if fact is not None and fact.exists
+    }
+    required = {pair for manifest in desired for pair in required_keys(manifest)}
+    return sorted(
+        (secret, key)
+        for secret, key in required
+        if secret in known and key not in known[secret].keys
+    )
+
+
+def required_keys(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield (Secret, key) without which the pods of a workload cannot start."""
+    if manifest.key.kind not in _WORKLOADS:
+        return
+    for container in manifest.body["spec"]["template"]["spec"]["containers"]:
+        for variable in container.get("env", ()):
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            if reference and not reference.get("optional"):
+                yield reference["name"], reference["key"]
+
+
+def explain(plan: Plan) -> list[str]:
+    """Say the plan in lines for people: `create Deployment/shop`, `wait Ingress/shop: ...`."""
+    return [
+        *(f"{plan.reasons[manifest.key]} {manifest.key}" for manifest in plan.apply),
+        *(f"wait {wait.key}: {wait.reason}" for wait in plan.wait),
+        *(f"delete {child.key}" for child in plan.prune),
+    ]
+
+
+_AMOUNTS: Final = frozenset({"cpu", "memory", "ephemeral-storage", "storage", "sizeLimit"})
+# What identifies an item of a list that others may add to; other lists must match as a whole.
+_ITEM_KEYS: Final = {
+    "containers": "name",
+    "env": "name",
+    "imagePullSecrets": "name",
+    "ownerReferences": "uid",
+    "topologySpreadConstraints": "topologyKey",
+    "volumeMounts": "mountPath",
+    "volumes": "name",
+}
+
+
+def is_subset(desired: Any, live: Any, field: str = "") -> bool:
+    """Tell whether the live object already says all that the desired one says.
+
+    What the API server filled in and what others added is passed over; quantities compare by value;
+    an empty member equals a missing one.
+    """
+    if isinstance(desired, dict) and isinstance(live, dict):
+        return _is_object_subset(cast("dict[str, Any]", desired), cast("dict[str, Any]", live))
+    if isinstance(desired, list) and isinstance(live, list):
+        return _is_list_subset(cast("list[Any]", desired), cast("list[Any]", live), field)
+    return _is_same(cast("object", desired), cast("object", live), field)
+
+
+def _is_same(desired: object, live: object, field: str) -> bool:
+    if field in _AMOUNTS and isinstance(desired, str | int) and isinstance(live, str | int):
+        return desired == live or parse_quantity(desired) == parse_quantity(live)
+    return desired == live and type(desired) is type(live)
+
+
+def _is_object_subset(desired: dict[str, Any], live: dict[str, Any]) -> bool:
+    return all(
+        is_subset(value, live[name], name) if name in live else value in (None, "", {}, [])
+        for name, value in desired.items()
+    )
+
+
+def _is_list_subset(desired: list[Any], live: list[Any], field: str) -> bool:
+    identity = _ITEM_KEYS.get(field)
+    if identity is None:
+        return len(desired) == len(live) and all(map(is_subset, desired, live))
+    found = {item.get(identity): item for item in live}
+    return all(is_subset(item, found.get(item[identity])) for item in desired)
