@@ -1,0 +1,3 @@
+module servicelayer/tools/guest
+
+go 1.26.0
