@@ -1,0 +1,139 @@
+"""Asking the API itself how it is: GET /system/status of the operand; the only user of httpx.
+
+In a cluster the Service is asked directly. Out of a cluster a Service has no address, so the API
+server's proxy is asked instead; it drops the Authorization header, so that only the public /readyz
+can be read there, which still tells whether the database answers. Invariants: every question has a
+timeout; the token is sent and never logged; an unusable answer is a fact, never an exception.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import httpx
+import msgspec
+
+from servicelayer_operator.errors import ClusterError
+from servicelayer_operator.observed import ApiFact, ModuleFact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from servicelayer_operator.cluster import Cluster
+    from servicelayer_operator.work_queue import Key
+
+IN_CLUSTER_URL = "http://{name}.{namespace}.svc"
+_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
+_STORE = "store"
+
+
+class ApiProbe:
+    """Asks APIs for their status and remembers the answers for a moment.
+
+    Args:
+        cluster: For the way through the API server.
+        url: Pattern of the API's base URL, or empty for the way through the API server.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, cluster: Cluster, url: str, clock: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self._url = url
+        self._clock = clock
+        self._answers: dict[Key, tuple[float, Hashable, ApiFact]] = {}
+        # The environment's proxies are for the world outside, not for the cluster's Services.
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def ask(
+        self, key: Key, token: str | None, *, max_age: float, stamp: Hashable = None
+    ) -> ApiFact:
+        """The API's state.
+
+        Args:
+            key: Whose API.
+            token: What to log in with; never logged.
+            max_age: How old a remembered answer may be.
+            stamp: A remembered answer is of use only under the same stamp (the pods' state).
+        """
+        known = self._answers.get(key)
+        if known is not None and known[1] == stamp and self._clock() - known[0] < max_age:
+            return known[2]
+        fact = await (self._direct(key, token) if self._url else self._proxied(key))
+        self._answers[key] = (self._clock(), stamp, fact)
+        return fact
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered."""
+        self._answers.pop(key, None)
+
+    async def _direct(self, key: Key, token: str | None) -> ApiFact:
+        url = self._url.format(name=key.name, namespace=key.namespace) + "/system/status"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            response = await self._http.get(url, headers=headers)
+        except httpx.HTTPError as error:
+            return ApiFact(error=f"/system/status: {type(error).__name__}")
+        if response.status_code != HTTPStatus.OK:
+            return ApiFact(reachable=True, error=f"/system/status answered {response.status_code}")
+        return parse_status(response.content)
+
+    async def _proxied(self, key: Key) -> ApiFact:
+        path = f"/api/v1/namespaces/{key.namespace}/services/{key.name}:http/proxy/readyz"
+        try:
+            await self._cluster.call("GET", path, attempts=1, timeout=4.0)
+        except ClusterError as error:
+            return ApiFact(error=f"/readyz through the API server: {error.status or 'no answer'}")
+        return ApiFact(reachable=True, store_ready=True)
+
+
+class _Module(msgspec.Struct, frozen=True):
+    name: str
+    status: str = ""
+    ready_status: str = ""
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: str = ""
+
+
+class _Migrations(msgspec.Struct, frozen=True):
+    current: int | None = None
+    latest: int | None = None
+
+
+class _Status(msgspec.Struct, frozen=True):
+    """The part of the answer that the operator looks at."""
+
+    modules: tuple[_Module, ...] = ()
+    migrations: _Migrations | None = None
+    version: _Version | None = None
+
+
+def parse_status(content: bytes) -> ApiFact:
+    """Read the facts off the answer of /system/status; what is missing stays unknown."""
+    try:
+        answer = msgspec.json.decode(content, type=_Status)
+    except msgspec.MsgspecError:
+        return ApiFact(reachable=True, error="/system/status has an unknown shape")
+    modules = tuple(
+        ModuleFact(
+            name=module.name[:63],
+            status=module.status[:63],
+            ready=module.ready_status == "ready",
+        )
+        for module in answer.modules
+    )
+    migrations = answer.migrations or _Migrations()
+    return ApiFact(
+        reachable=True,
+        store_ready=next((module.ready for module in modules if module.name == _STORE), None),
+        schema_current=migrations.current,
+        schema_latest=migrations.latest,
+        version=answer.version.version if answer.version else "",
+        modules=modules,
+    )

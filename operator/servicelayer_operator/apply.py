@@ -1,0 +1,200 @@
+"""Making the cluster as the plan wants it, one object at a time.
+
+Invariants: server-side apply under one field manager, unforced first, so that a conflict with
+another manager is told in an event before it is overruled; an object that already says what is
+wanted is not written at all; a deletion names the uid that was meant; Secrets are only ever
+created. A refused write is a fact for the conditions (`ApplyError`), never the end of the round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from servicelayer_operator import observability
+from servicelayer_operator.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    FieldConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PreconditionError,
+)
+from servicelayer_operator.happenings import Happening
+from servicelayer_operator.kinds import find_kind
+from servicelayer_operator.observed import ApplyError, ChildFact, fingerprint
+from servicelayer_operator.plan import Applied, is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from servicelayer_operator.cluster import Cluster
+    from servicelayer_operator.facts import FactStore
+    from servicelayer_operator.manifests.manifest import Manifest, ObjectKey
+    from servicelayer_operator.recorder import Recorder
+    from servicelayer_operator.resource import ServiceLayer
+    from servicelayer_operator.work_queue import Key
+
+_LONGEST_MESSAGE = 500
+
+_log = observability.get_logger(__name__)
+
+
+class Applier:
+    """Writes objects and remembers what it wrote, so that the next round can tell drift.
+
+    Args:
+        cluster: The API.
+        facts: Told of every answer at once, before the watch is.
+        recorder: Told of conflicts.
+    """
+
+    def __init__(self, cluster: Cluster, facts: FactStore, recorder: Recorder) -> None:
+        self._cluster = cluster
+        self._facts = facts
+        self._recorder = recorder
+        self._memory: dict[Key, dict[ObjectKey, Applied]] = {}
+
+    def memory(self, key: Key) -> Mapping[ObjectKey, Applied]:
+        """What was applied for a ServiceLayer and how it looked then."""
+        return self._memory.get(key, {})
+
+    def forget(self, key: Key) -> None:
+        """Drop the memory of a ServiceLayer that is gone."""
+        self._memory.pop(key, None)
+
+    async def verify(
+        self, key: Key, desired: Sequence[Manifest], children: Mapping[ObjectKey, ChildFact]
+    ) -> None:
+        """Read the objects that carry our hash but are not as we remember them.
+
+        After a restart nothing is remembered, and other controllers may add fields of their own:
+        in both cases an object that still says all that is wanted is taken as applied, not written.
+        """
+        memory = self._memory.setdefault(key, {})
+        for manifest in desired:
+            child = children.get(manifest.key)
+            if child is None or child.applied_hash != manifest.hash or child.deleting:
+                continue
+            if memory.get(manifest.key) == Applied(
+                hash=manifest.hash, fingerprint=child.fingerprint
+            ):
+                continue
+            live = await self._read(key.namespace, manifest.key)
+            if live is not None and is_subset(manifest.body, live):
+                memory[manifest.key] = Applied(hash=manifest.hash, fingerprint=fingerprint(live))
+
+    async def apply(
+        self, resource: ServiceLayer, key: Key, manifest: Manifest, *, reason: str
+    ) -> ApplyError | None:
+        """Write one object.
+
+        Args:
+            resource: Whose it is.
+            key: The same, as the queue names it.
+            manifest: What is wanted.
+            reason: Why the plan wants it written.
+        """
+        before = self._facts.child(key.namespace, manifest.key)
+        remembered = manifest.key in self.memory(key)
+        try:
+            live, conflict = await self._write(resource, manifest, exists=before is not None)
+        except ClusterError as error:
+            return _refused(manifest.key, error)
+        self._facts.record(live)
+        self._memory.setdefault(key, {})[manifest.key] = Applied(
+            hash=manifest.hash, fingerprint=fingerprint(live)
+        )
+        result = _result(before, live, conflict=conflict)
+        kind = manifest.key.kind
+        observability.APPLIES.labels(kind, result).inc()
+        drifted = remembered and (before is None or before.applied_hash == manifest.hash)
+        if drifted and result != "unchanged":
+            observability.DRIFT_REPAIRS.labels(kind).inc()
+        _log.info("applied", child=str(manifest.key), result=result, reason=reason)
+        return None
+
+    async def prune(self, key: Key, child: ChildFact) -> ApplyError | None:
+        """Delete one object that is not wanted any more."""
+        kind = find_kind(child.key.api_version, child.key.kind)
+        try:
+            await self._cluster.delete(kind, key.namespace, child.key.name, uid=child.uid)
+        except (NotFoundError, PreconditionError):
+            # Gone, or another object of that name: the cache was behind.
+            self._facts.forget_object(key.namespace, child.key)
+            return None
+        except ClusterError as error:
+            return _refused(child.key, error)
+        self._memory.get(key, {}).pop(child.key, None)
+        _log.info("pruned", child=str(child.key))
+        return None
+
+    async def create_once(self, body: Mapping[str, Any]) -> bool:
+        """Create an object that is never rewritten.
+
+        Returns:
+            Whether it was made now; False when it was there.
+        """
+        try:
+            live = await self._cluster.create(body)
+        except AlreadyExistsError:
+            return False
+        self._facts.record(live)
+        return True
+
+    async def _write(
+        self, resource: ServiceLayer, manifest: Manifest, *, exists: bool
+    ) -> tuple[dict[str, Any], bool]:
+        """Apply, and tell whether fields had to be taken back from another manager."""
+        try:
+            return await self._cluster.apply(manifest.body, force=False), False
+        except FieldConflictError as conflict:
+            await self._recorder.record(resource.metadata, _told(manifest.key, conflict))
+        except InvalidError:
+            if not exists:
+                raise
+            # Merged with what somebody put into a keyed list (a Service's port 81 that is named as
+            # our port 80 is), the object is refused: the list is replaced first.
+            kind = find_kind(manifest.key.api_version, manifest.key.kind)
+            metadata = resource.metadata
+            await self._cluster.merge_patch(
+                kind, metadata.namespace, manifest.key.name, manifest.body
+            )
+        return await self._cluster.apply(manifest.body, force=True), True
+
+    async def _read(self, namespace: str, key: ObjectKey) -> dict[str, Any] | None:
+        kind = find_kind(key.api_version, key.kind)
+        try:
+            live = await self._cluster.get(kind, namespace, key.name)
+        except NotFoundError:
+            self._facts.forget_object(namespace, key)
+            return None
+        self._facts.record(live)
+        return live
+
+
+def _told(key: ObjectKey, conflict: FieldConflictError) -> Happening:
+    """Say who owns which fields; paths only, never values."""
+    fields = "; ".join(f"{field} ({message})" for field, message in conflict.causes)
+    note = f"{key}: taking back fields that others manage: {fields}"
+    return Happening("Warning", "FieldConflict", "Apply", note)
+
+
+def _refused(key: ObjectKey, error: ClusterError) -> ApplyError:
+    _log.warning("write_refused", child=str(key), status=error.status, error=str(error))
+    return ApplyError(
+        key=key,
+        reason=error.reason or type(error).__name__.removesuffix("Error"),
+        message=str(error)[:_LONGEST_MESSAGE],
+        terminal=isinstance(error, (ForbiddenError, InvalidError)),
+    )
+
+
+def _result(before: ChildFact | None, live: Mapping[str, Any], *, conflict: bool) -> str:
+    if conflict:
+        return "conflict"
+    metadata = live["metadata"]
+    if before is None or before.uid != metadata.get("uid"):
+        return "created"
+    same = before.resource_version == metadata.get("resourceVersion")
+    return "unchanged" if same else "configured"

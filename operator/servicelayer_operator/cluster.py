@@ -1,0 +1,300 @@
+"""The Kubernetes API, as the operator uses it; the only module that imports `kubernetes.aio`.
+
+Invariants: every call has a timeout; what a retry can mend (409, 429 with its Retry-After, 5xx, a
+cut connection) is retried here with jitter before the caller hears of it; what it cannot is raised
+as one of `errors.py`. Refuses to show a request's body in an error or a log, since a body may hold
+a secret. Credentials come from the pod's service account or from the kubeconfig, and the token
+file is read again for every call that needs it, because it rotates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes.aio import client as client_module
+from kubernetes.aio import config as config_module
+
+from servicelayer_operator import observability
+from servicelayer_operator.answers import error_of, retry_delay
+from servicelayer_operator.errors import ClusterError, ConfigurationError, UnavailableError
+from servicelayer_operator.kinds import Kind, find_kind
+from servicelayer_operator.limiter import TokenBucket
+from servicelayer_operator.manifests.labels import FIELD_MANAGER
+from servicelayer_operator.watching import ObservedResponse, WatchActivity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+LIST_CHUNK = 500
+
+# The library is half annotated: through Any it is one border, checked by the tests of this module.
+kubernetes_client: Any = client_module
+kubernetes_config: Any = config_module
+
+_ATTEMPTS = 6
+_CALL_SECONDS = 15.0
+_CONNECT_SECONDS = 5.0
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+
+_log = observability.get_logger(__name__)
+
+
+class Listing(NamedTuple):
+    """All objects of one LIST, and the resourceVersion that the list was taken at."""
+
+    items: list[dict[str, Any]]
+    resource_version: str
+
+
+class Cluster:
+    """A connection to one API server.
+
+    Args:
+        configuration: Where it is and how to log in.
+        qps: The most calls a second that this process makes, with bursts of twice as many.
+    """
+
+    def __init__(self, configuration: Any, *, qps: float = 50.0) -> None:
+        self._configuration = configuration
+        self._client = kubernetes_client.ApiClient(configuration)
+        self._client.user_agent = FIELD_MANAGER
+        self._bucket = TokenBucket(rate=qps, burst=2 * qps)
+        self.in_cluster = configuration.refresh_api_key_hook is not None
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return self._configuration.host
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any]:
+        """Read one object.
+
+        Raises:
+            NotFoundError: It does not exist.
+        """
+        return await self.call("GET", kind.path(namespace, name))
+
+    async def list(self, kind: Kind, namespace: str | None, *, label_selector: str = "") -> Listing:
+        """Read all objects of a kind, in chunks."""
+        items: list[dict[str, Any]] = []
+        version = ""
+        async for chunk, version in self._chunks(kind, namespace, label_selector):  # noqa: B007 - the last one counts
+            items.extend(chunk)
+        for item in items:
+            # A list's items lack what the list itself says about them.
+            item.setdefault("apiVersion", kind.api_version)
+            item.setdefault("kind", kind.kind)
+        return Listing(items, version)
+
+    async def _chunks(
+        self, kind: Kind, namespace: str | None, label_selector: str
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+        query = {"limit": str(LIST_CHUNK)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        while True:
+            answer = await self.call("GET", kind.path(namespace), query=query)
+            metadata: dict[str, Any] = answer.get("metadata") or {}
+            yield answer.get("items") or [], str(metadata.get("resourceVersion", ""))
+            token = metadata.get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST an object that must not exist yet.
+
+        Raises:
+            AlreadyExistsError: It does.
+        """
+        kind = find_kind(body["apiVersion"], body["kind"])
+        path = kind.path(body["metadata"].get("namespace"))
+        return await self.call("POST", path, body=body, query={"fieldManager": FIELD_MANAGER})
+
+    async def apply(self, body: Mapping[str, Any], *, force: bool) -> dict[str, Any]:
+        """Server-side apply one object under the operator's field manager.
+
+        Raises:
+            FieldConflictError: Without `force`: another manager owns a field that is set here.
+        """
+        kind = find_kind(body["apiVersion"], body["kind"])
+        metadata = body["metadata"]
+        query = {"fieldManager": FIELD_MANAGER}
+        if force:
+            query["force"] = "true"
+        return await self.call(
+            "PATCH",
+            kind.path(metadata.get("namespace"), metadata["name"]),
+            body=body,
+            query=query,
+            content_type=_APPLY,
+        )
+
+    async def merge_patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> dict[str, Any]:
+        """Merge-patch an object or one of its subresources."""
+        path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self.call("PATCH", path, body=patch, query=query, content_type=_MERGE)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete one object if it is still the one that was meant.
+
+        Raises:
+            PreconditionError: Its uid is another one.
+        """
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        }
+        await self.call("DELETE", kind.path(namespace, name), body=body)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        attempts: int = _ATTEMPTS,
+        timeout: float = _CALL_SECONDS,  # noqa: ASYNC109 - of one attempt, kept by the HTTP client
+    ) -> dict[str, Any]:
+        """Make one call, retrying in place what a retry can mend.
+
+        Raises:
+            ClusterError: The last attempt's failure.
+        """
+        for attempt in range(1, attempts + 1):
+            await self._bucket.take()
+            try:
+                return await self._attempt(method, path, body, query, content_type, timeout)
+            except ClusterError as error:
+                if not error.retriable or attempt == attempts:
+                    raise
+                delay = retry_delay(error, attempt, random.random())  # noqa: S311 - jitter
+                _log.debug(
+                    "api_call_retried",
+                    method=method,
+                    path=path,
+                    status=error.status,
+                    attempt=attempt,
+                    delay=round(delay, 2),
+                )
+            await asyncio.sleep(delay)
+        raise AssertionError("at least one attempt is made")
+
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str] | None,
+        content_type: str,
+        timeout: float,  # noqa: ASYNC109 - of one attempt, kept by the HTTP client
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT_SECONDS))
+        try:
+            request = await self._client.param_serialize(
+                method,
+                quote(path),
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*request, _request_timeout=limits)
+            data = cast("bytes", await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            observability.REST_CLIENT_REQUESTS.labels("<error>", method).inc()
+            what = f"{method} {path}: {type(error).__name__}"
+            raise UnavailableError(f"{what}: the API server cannot be reached") from error
+        status = int(response.status)
+        observability.REST_CLIENT_REQUESTS.labels(str(status), method).inc()
+        if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+            headers_in = cast("Mapping[str, str]", response.headers)
+            raise error_of(method, path, status, data, headers_in)
+        try:
+            return cast("dict[str, Any]", json.loads(data)) if data else {}
+        except ValueError as error:
+            what = f"{method} {path}: the answer is not JSON"
+            raise UnavailableError(what, status=status) from error
+
+    def watch_session(self, activity: WatchActivity) -> aiohttp.ClientSession:
+        """An HTTP session for the watches, logged in as this connection is.
+
+        Every chunk of a watch is noted in `activity`; the token is asked for at each request.
+        """
+        configuration = self._configuration
+
+        async def authorize(
+            request: aiohttp.ClientRequest,
+            handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+        ) -> aiohttp.ClientResponse:
+            for setting in (await configuration.auth_settings()).values():
+                if setting["value"]:
+                    request.headers["Authorization"] = setting["value"]
+            response = await handler(request)
+            observability.REST_CLIENT_REQUESTS.labels(str(response.status), request.method).inc()
+            return response
+
+        class Response(ObservedResponse):
+            watch_activity = activity
+
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._client.rest_client.ssl_context),
+            response_class=Response,
+            middlewares=(authorize,),
+            proxy=configuration.proxy,
+            headers={"User-Agent": FIELD_MANAGER},
+        )
+
+
+async def connect(*, qps: float = 50.0) -> Cluster:
+    """Connect as the pod's service account, else by `KUBECONFIG` or `~/.kube/config`.
+
+    Raises:
+        ConfigurationError: Neither is there, or the file cannot be used.
+    """
+    configuration = kubernetes_client.Configuration()
+    try:
+        # An explicit KUBECONFIG wins, also in a pod: whoever sets it means it.
+        if not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            kubernetes_config.load_incluster_config(configuration)
+        else:
+            await kubernetes_config.load_kube_config(
+                config_file=_kubeconfig_path(),
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except (kubernetes_config.ConfigException, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no cluster to connect to: {error}; set KUBECONFIG to a kubeconfig file"
+        ) from error
+    return Cluster(configuration, qps=qps)
+
+
+def _kubeconfig_path() -> str:
+    # Read now and not when the library was imported, as its own default is.
+    return os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")  # noqa: PTH111 - a path list

@@ -1,0 +1,224 @@
+"""The cache of facts: what the watches last said about the objects that belong to ServiceLayers.
+
+Invariants: facts only, never whole objects and never a Secret's value; an older version never
+overwrites a newer one; what a watch may have lost (a deletion during a gap is never reported) is
+found by the sweep, which compares the cache with a LIST. An object belongs to the ServiceLayer that
+its instance label names, in the same namespace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from servicelayer_operator.kinds import POD, Kind
+from servicelayer_operator.manifests import labels
+from servicelayer_operator.observed import (
+    ChildFact,
+    DeploymentFact,
+    IngressFact,
+    JobFact,
+    Observed,
+    PodFact,
+    StatefulSetFact,
+    observe_child,
+    observe_deployment,
+    observe_ingress,
+    observe_job,
+    observe_pod,
+    observe_stateful_set,
+)
+from servicelayer_operator.work_queue import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from servicelayer_operator.manifests.manifest import ObjectKey
+
+    Detail = DeploymentFact | StatefulSetFact | JobFact | IngressFact | PodFact | None
+
+_OBSERVERS = {
+    "Deployment": observe_deployment,
+    "StatefulSet": observe_stateful_set,
+    "Job": observe_job,
+    "Ingress": observe_ingress,
+    "Pod": observe_pod,
+}
+
+
+class _Record(NamedTuple):
+    owner: Key
+    version: int
+    child: ChildFact | None
+    detail: Detail
+
+
+class _Place(NamedTuple):
+    """Where an object is in the whole cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+class FactStore:
+    """Facts of all children and pods, found by their ServiceLayer."""
+
+    def __init__(self) -> None:
+        self._records: dict[_Place, _Record] = {}
+        self._places: dict[Key, set[_Place]] = {}
+
+    def record(self, obj: Mapping[str, Any]) -> Key | None:
+        """Take in an object as a watch or a write answered it.
+
+        Returns:
+            The ServiceLayer it belongs to if this was news, else None.
+        """
+        owner = _owner(obj)
+        if owner is None:
+            return None
+        place = _place(obj)
+        version = _version(obj)
+        known = self._records.get(place)
+        if known is not None and known.version >= version:
+            return None
+        is_pod = place.kind == POD.kind
+        observe = _OBSERVERS.get(place.kind)
+        record = _Record(
+            owner,
+            version,
+            None if is_pod else observe_child(obj),
+            observe(obj) if observe else None,
+        )
+        if known is not None and known.owner != owner:
+            self._places.get(known.owner, set()).discard(place)
+        self._records[place] = record
+        self._places.setdefault(owner, set()).add(place)
+        if known is not None and is_pod and known.detail == record.detail:
+            # Pods are rewritten often by others; only what a decision needs is news.
+            return None
+        return owner
+
+    def remove(self, obj: Mapping[str, Any]) -> Key | None:
+        """Take in that an object is gone.
+
+        Returns:
+            The ServiceLayer it belonged to if it was known, else None.
+        """
+        place = _place(obj)
+        known = self._records.get(place)
+        # A deletion that is older than what we know is of an earlier object of the same name.
+        if known is None or known.version > _version(obj):
+            return None
+        return self._drop(place)
+
+    def sweep(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        items: Iterable[Mapping[str, Any]],
+        list_version: str,
+    ) -> set[Key]:
+        """Make the cache equal to a LIST of one kind.
+
+        Returns:
+            The ServiceLayers for which that was news.
+        """
+        news: set[Key] = set()
+        listed: set[_Place] = set()
+        for item in items:
+            listed.add(_place(item))
+            owner = self.record(item)
+            if owner is not None:
+                news.add(owner)
+        taken = _number(list_version)
+        gone = [
+            place
+            for place, record in self._records.items()
+            if (place.api_version, place.kind) == (kind.api_version, kind.kind)
+            and namespace in {None, place.namespace}
+            and place not in listed
+            # What was written after the list was taken is not missing from it.
+            and record.version <= taken
+        ]
+        news.update(self._drop(place) for place in gone)
+        return news
+
+    def forget_object(self, namespace: str, key: ObjectKey) -> None:
+        """Drop one object that the operator itself deleted or found missing."""
+        place = _Place(key.api_version, key.kind, namespace, key.name)
+        if place in self._records:
+            self._drop(place)
+
+    def child(self, namespace: str, key: ObjectKey) -> ChildFact | None:
+        """The fact of one child."""
+        record = self._records.get(_Place(key.api_version, key.kind, namespace, key.name))
+        return record.child if record else None
+
+    def owners(self) -> set[Key]:
+        """All ServiceLayers that something in the cache belongs to."""
+        return set(self._places)
+
+    def observed(self, owner: Key, migration: ObjectKey | None) -> Observed:
+        """All facts of one ServiceLayer; what is not cached (secrets, the API) is left empty.
+
+        Args:
+            owner: The ServiceLayer.
+            migration: The migration Job that is wanted now.
+        """
+        records = [(place, self._records[place]) for place in self._places.get(owner, ())]
+        children = {record.child.key: record.child for _, record in records if record.child}
+        pods = [record.detail for _, record in records if isinstance(record.detail, PodFact)]
+        by_kind = {
+            (place.kind, place.name): record.detail for place, record in records if record.detail
+        }
+        deployment = by_kind.get(("Deployment", owner.name))
+        postgres = by_kind.get(("StatefulSet", f"{owner.name}-postgres"))
+        ingress = by_kind.get(("Ingress", owner.name))
+        job = by_kind.get(("Job", migration.name)) if migration else None
+        return Observed(
+            children=dict(sorted(children.items())),
+            deployment=deployment if isinstance(deployment, DeploymentFact) else None,
+            postgres=postgres if isinstance(postgres, StatefulSetFact) else None,
+            migration=job if isinstance(job, JobFact) else None,
+            pods=tuple(sorted(pods, key=lambda pod: pod.name)),
+            ingress=ingress if isinstance(ingress, IngressFact) else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def _drop(self, place: _Place) -> Key:
+        record = self._records.pop(place)
+        places = self._places.get(record.owner)
+        if places is not None:
+            places.discard(place)
+            if not places:
+                del self._places[record.owner]
+        return record.owner
+
+
+def _owner(obj: Mapping[str, Any]) -> Key | None:
+    metadata = obj["metadata"]
+    marks: Mapping[str, str] = metadata.get("labels") or {}
+    instance = marks.get(labels.INSTANCE)
+    if marks.get(labels.MANAGED_BY) != labels.FIELD_MANAGER or not instance:
+        return None
+    return Key(metadata["namespace"], instance)
+
+
+def _place(obj: Mapping[str, Any]) -> _Place:
+    metadata = obj["metadata"]
+    return _Place(obj["apiVersion"], obj["kind"], metadata["namespace"], metadata["name"])
+
+
+def _version(obj: Mapping[str, Any]) -> int:
+    return _number(obj["metadata"].get("resourceVersion"))
+
+
+def _number(resource_version: Any) -> int:
+    """A resourceVersion as a number: etcd's revision, which only grows (KEP-5504 says so too)."""
+    try:
+        return int(resource_version or 0)
+    except ValueError:
+        return 0

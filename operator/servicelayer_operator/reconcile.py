@@ -1,0 +1,289 @@
+"""One round for one ServiceLayer: gather, build, plan, apply, check, tell.
+
+The only module that strings the others together; it decides nothing itself. Level-triggered: the
+round reads the resource afresh and compares all that is wanted with all that is there, whatever
+woke it, so that a lost event, a crash or a second leader costs time and never correctness. Every
+write is idempotent (server-side apply, create-once, a deletion by uid, a status computed anew).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from servicelayer_operator import observability
+from servicelayer_operator.checks import Condition, run_checks
+from servicelayer_operator.errors import ClusterError, NotFoundError
+from servicelayer_operator.generate import generated_secret, postgres_secret
+from servicelayer_operator.happenings import on_invalid, on_secret, transitions
+from servicelayer_operator.kinds import SERVICE_LAYER
+from servicelayer_operator.manifests import BuildInputs, Manifest, ObjectKey, build_all
+from servicelayer_operator.manifests.names import names_of
+from servicelayer_operator.observed import ApiFact, ApplyError, Observed
+from servicelayer_operator.plan import Plan, build_plan
+from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
+from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from servicelayer_operator.apply import Applier
+    from servicelayer_operator.runtime import Runtime
+    from servicelayer_operator.secret_reader import SecretView
+    from servicelayer_operator.work_queue import Key
+
+POLL_READY = 20.0
+POLL_UNREADY = 10.0
+_API_AGE_READY = 15.0
+_API_AGE_UNREADY = 4.0
+_SECRET_AGE_READY = 30.0
+_SECRET_AGE_UNREADY = 9.0
+
+_log = observability.get_logger(__name__)
+
+
+class RoundFailedError(Exception):
+    """Some writes were refused; the status says which, and the key comes back after its backoff."""
+
+
+class _Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one round knows before it acts."""
+
+    desired: list[Manifest]
+    observed: Observed
+    migration: ObjectKey | None
+
+
+class Reconciler:
+    """Brings the cluster towards what ServiceLayers ask for.
+
+    Args:
+        runtime: The parts it strings together.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    @property
+    def _applier(self) -> Applier:
+        return self._runtime.applier
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Run one round.
+
+        Returns:
+            Seconds until the next round is due though nothing happens; None for the resync only.
+
+        Raises:
+            ClusterError: The API server could not be asked.
+            RoundFailedError: A write was refused.
+        """
+        body = await self._read(key)
+        if body is None:
+            return None
+        try:
+            resource = decode(body)
+        except InvalidResource as refusal:
+            await self._refuse(key, body, refusal)
+            return None
+        errors: list[ApplyError] = []
+        acting = resource.spec.mode == "Apply"
+        if acting:
+            await self._ensure_secrets(resource, key)
+        gathered = await self._gather(resource, key)
+        plan = self._plan(resource, key, gathered)
+        if acting and (plan.apply or plan.prune):
+            errors = await self._act(resource, key, plan)
+            gathered = self._look_again(key, gathered, errors)
+            plan = self._plan(resource, key, gathered)
+        delay = await self._tell(resource, key, gathered, plan)
+        if errors:
+            raise RoundFailedError(f"{len(errors)} writes refused, first: {errors[0].message}")
+        return delay
+
+    async def _read(self, key: Key) -> dict[str, Any] | None:
+        """The resource as it is now; None when it is gone or going, and all about it forgotten."""
+        try:
+            body = await self._runtime.cluster.get(SERVICE_LAYER, key.namespace, key.name)
+        except NotFoundError:
+            self._runtime.forget(key)
+            return None
+        if body["metadata"].get("deletionTimestamp"):
+            # Owner references do the rest; writing now would only delay the garbage collector.
+            return None
+        self._runtime.know(key, body["metadata"]["uid"])
+        return body
+
+    async def _refuse(self, key: Key, body: Mapping[str, Any], refusal: InvalidResource) -> None:
+        """Say that the resource cannot be worked with; only an edit can mend it."""
+        generation = int(body["metadata"].get("generation") or 0)
+        old: dict[str, Any] = body.get("status") or {}
+        new = invalid_status(old, generation, refusal.field, refusal.message, self._runtime.now())
+        if await self._write_status(key, old, new) is not None:
+            await self._runtime.record(body["metadata"], on_invalid(refusal))
+
+    async def _ensure_secrets(self, resource: ServiceLayer, key: Key) -> None:
+        """Make the Secrets that are the operator's to make, once."""
+        name = names_of(resource)
+        if resource.spec.secrets.mode == "Generate" and self._missing(key, name.api_secret):
+            # bcrypt keeps a core busy for a quarter of a second: not on the event loop.
+            await self._make(resource, await asyncio.to_thread(generated_secret, resource))
+        if resource.spec.database.embedded and self._missing(key, name.postgres):
+            await self._make(resource, postgres_secret(resource))
+
+    async def _make(self, resource: ServiceLayer, body: dict[str, Any]) -> None:
+        made = await self._applier.create_once(body)
+        name: str = body["metadata"]["name"]
+        self._runtime.secrets.forget(resource.metadata.namespace, name)
+        if made:
+            await self._runtime.recorder.record(resource.metadata, on_secret(name))
+
+    def _missing(self, key: Key, secret: str) -> bool:
+        return self._runtime.facts.child(key.namespace, _secret_key(secret)) is None
+
+    async def _gather(self, resource: ServiceLayer, key: Key) -> _Gathered:
+        """Collect what the builders, the plan and the checks need to know."""
+        runtime, names = self._runtime, names_of(resource)
+        ready = _is_ready(resource.status)
+        api_secret = await self._secret(key, names.api_secret, ready=ready)
+        database = await self._secret(key, names.database_secret, ready=ready)
+        tls = await self._secret(key, names.tls_secret, ready=ready) if names.tls_secret else None
+        before = runtime.facts.observed(key, None)
+        embedded = before.postgres if resource.spec.database.embedded else None
+        secret_key = api_secret.key()
+        desired = build_all(
+            resource,
+            BuildInputs(
+                api_image=runtime.settings.default_api_image,
+                postgres_image=runtime.settings.default_postgres_image,
+                operator_namespace=runtime.settings.operator_namespace,
+                secret_fingerprint=api_secret.fingerprint(secret_key),
+                database_fingerprint=database.fingerprint(secret_key, names.database_key),
+                database_identity=embedded.uid if embedded else None,
+                claim=embedded.claim if embedded else None,
+            ),
+        )
+        await self._applier.verify(key, desired, before.children)
+        migration = next((m.key for m in desired if m.key.kind == "Job"), None)
+        observed = msgspec.structs.replace(
+            runtime.facts.observed(key, migration),
+            secrets=api_secret.fact if api_secret.fact.exists else None,
+            database_secret=database.fact if database.fact.exists else None,
+            tls_secret=tls.fact if tls else None,
+            api=await self._ask_api(key, before, api_secret, ready=ready),
+        )
+        return _Gathered(desired=desired, observed=observed, migration=migration)
+
+    async def _secret(self, key: Key, name: str, *, ready: bool) -> SecretView:
+        child = self._runtime.facts.child(key.namespace, _secret_key(name))
+        return await self._runtime.secrets.read(
+            key.namespace,
+            name,
+            version=child.resource_version if child else None,
+            max_age=_SECRET_AGE_READY if ready else _SECRET_AGE_UNREADY,
+        )
+
+    async def _ask_api(
+        self, key: Key, before: Observed, secret: SecretView, *, ready: bool
+    ) -> ApiFact | None:
+        """Ask the API how it is, if there is a pod that could answer."""
+        deployment = before.deployment
+        if deployment is None or not deployment.replicas:
+            return None
+        return await self._runtime.probe.ask(
+            key,
+            secret.token(),
+            max_age=_API_AGE_READY if ready else _API_AGE_UNREADY,
+            stamp=(deployment.ready, deployment.updated, deployment.template),
+        )
+
+    def _plan(self, resource: ServiceLayer, key: Key, gathered: _Gathered) -> Plan:
+        memory = self._applier.memory(key)
+        return build_plan(gathered.desired, gathered.observed, memory, resource.metadata.uid)
+
+    async def _act(self, resource: ServiceLayer, key: Key, plan: Plan) -> list[ApplyError]:
+        """Carry the plan out; one refused object does not keep the others back."""
+        results: list[ApplyError | None] = []
+        for manifest in plan.apply:
+            reason = plan.reasons.get(manifest.key, "")
+            results.append(await self._applier.apply(resource, key, manifest, reason=reason))
+        results += [await self._applier.prune(key, child) for child in plan.prune]
+        return [result for result in results if result is not None]
+
+    def _look_again(self, key: Key, gathered: _Gathered, errors: list[ApplyError]) -> _Gathered:
+        """The facts after the writes: the answers are already in the cache."""
+        fresh = self._runtime.facts.observed(key, gathered.migration)
+        observed = msgspec.structs.replace(
+            gathered.observed,
+            children=fresh.children,
+            deployment=fresh.deployment,
+            postgres=fresh.postgres,
+            migration=fresh.migration,
+            pods=fresh.pods,
+            ingress=fresh.ingress,
+            errors=tuple(errors),
+        )
+        return msgspec.structs.replace(gathered, observed=observed)
+
+    async def _tell(
+        self, resource: ServiceLayer, key: Key, gathered: _Gathered, plan: Plan
+    ) -> float:
+        """Write the status and the events, and say when to look again."""
+        now = self._runtime.now()
+        observed, desired = gathered.observed, gathered.desired
+        conditions = run_checks(resource, desired, observed, plan, now)
+        status = build_status(resource, desired, conditions, observed, plan, now)
+        patch = await self._write_status(key, resource.status, status)
+        if patch is not None:
+            for happening in transitions(resource.status, conditions):
+                await self._runtime.recorder.record(resource.metadata, happening)
+        self._runtime.conditions.set(key, {item.type: item.status for item in conditions})
+        if patch is not None and "migration" in patch["status"]:
+            # The next attempt's Job follows from what was just written down.
+            return 0.0
+        return self._delay(resource, observed, conditions, now)
+
+    def _delay(
+        self,
+        resource: ServiceLayer,
+        observed: Observed,
+        conditions: list[Condition],
+        now: datetime,
+    ) -> float:
+        wanted = requeue_after(resource, observed, conditions, now)
+        ready = any(item.type == "Ready" and item.status == "True" for item in conditions)
+        poll = POLL_READY if ready else POLL_UNREADY
+        return poll if wanted is None else min(wanted, poll)
+
+    async def _write_status(
+        self, key: Key, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Patch the status if it says something new; the patch that was sent, else None."""
+        patch = status_patch(old, new)
+        if patch is None:
+            return None
+        try:
+            written = await self._runtime.cluster.merge_patch(
+                SERVICE_LAYER, key.namespace, key.name, patch, subresource="status"
+            )
+        except NotFoundError:
+            return None
+        except ClusterError:
+            _log.warning("status_not_written", namespace=key.namespace, name=key.name)
+            raise
+        self._runtime.intake.wrote(key, str(written["metadata"]["resourceVersion"]))
+        return patch
+
+
+def _secret_key(name: str) -> ObjectKey:
+    return ObjectKey(api_version="v1", kind="Secret", name=name)
+
+
+def _is_ready(status: Mapping[str, Any]) -> bool:
+    return any(
+        item.get("type") == "Ready" and item.get("status") == "True"
+        for item in status.get("conditions") or ()
+    )

@@ -1,0 +1,81 @@
+"""The operator as a ServiceAccount that may do no more than the chart grants in one namespace."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Scene
+
+CHILD_VERBS = ["get", "list", "watch", "create", "patch", "delete"]
+RULES = [
+    ("servicelayer.r3e.network", ["servicelayers"], ["get", "list", "watch"]),
+    ("servicelayer.r3e.network", ["servicelayers/status"], ["get", "patch"]),
+    ("", ["configmaps", "services", "serviceaccounts", "secrets"], CHILD_VERBS),
+    ("", ["pods"], ["get", "list", "watch"]),
+    ("apps", ["deployments", "statefulsets"], CHILD_VERBS),
+    ("batch", ["jobs"], CHILD_VERBS),
+    ("networking.k8s.io", ["ingresses", "networkpolicies"], CHILD_VERBS),
+    ("policy", ["poddisruptionbudgets"], CHILD_VERBS),
+    ("events.k8s.io", ["events"], ["create", "patch"]),
+    ("coordination.k8s.io", ["leases"], ["get", "create", "update", "patch"]),
+]
+
+
+@pytest.mark.timeout(180)
+def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
+    namespace, rbac = scene.namespace, "rbac.authorization.k8s.io"
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}
+    scene.plane.kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "operator", "namespace": namespace},
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "Role",
+            "metadata": {"name": "operator", "namespace": namespace},
+            "rules": [
+                {"apiGroups": [group], "resources": resources, "verbs": verbs}
+                for group, resources, verbs in RULES
+            ],
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "operator", "namespace": namespace},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "operator"},
+            "subjects": [subject],
+        },
+    )
+    kubeconfig = scene.plane.kubectl.service_account_kubeconfig(
+        namespace, "operator", scene.folder / "operator.kubeconfig"
+    )
+    operator = scene.operator("--log-level=info", kubeconfig=kubeconfig, LEASE_NAMESPACE=namespace)
+    operator.start()
+    operator.wait_ready()
+    scene.create(expose={"mode": "Ingress", "host": "shop.example.org"})
+    scene.until("the Ingress", lambda: scene.children("Ingress"))
+    scene.edit({"expose": {"mode": "None", "host": None}})
+    scene.until("no Ingress", lambda: not scene.children("Ingress"))
+    scene.until_ready()
+    assert operator.terminate() == 0
+    user = f"system:serviceaccount:{namespace}:operator"
+    used: set[str] = set()
+    for line in scene.plane.audit_log.read_text().splitlines():
+        entry = json.loads(line) if user in line else {}
+        if entry.get("user", {}).get("username") != user or entry["stage"] != "ResponseComplete":
+            continue
+        reference = entry.get("objectRef") or {}
+        code = (entry.get("responseStatus") or {}).get("code")
+        what = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
+        used.add(f"{entry['verb']} {what or entry['requestURI']}")
+        assert code != 403, f"refused: {entry['verb']} {entry['requestURI']}"
+    assert {"apply", "patch"} & {verb.split()[0] for verb in used}
+    assert "create secrets" in used
+    assert "delete ingresses" in used
+    assert "patch secrets" not in used

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from servicelayer_operator.facts import FactStore
+from servicelayer_operator.kinds import POD, find_kind
+from servicelayer_operator.manifests.manifest import ObjectKey
+from servicelayer_operator.work_queue import Key
+
+SHOP = Key("trade", "shop")
+CONFIG_MAP = find_kind("v1", "ConfigMap")
+KEY = ObjectKey(api_version="v1", kind="ConfigMap", name="shop-config")
+
+
+def child(version: int, *, uid: str = "u-1", instance: str = "shop", **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "shop-config",
+            "namespace": "trade",
+            "uid": uid,
+            "resourceVersion": str(version),
+            "labels": {
+                "app.kubernetes.io/managed-by": "servicelayer-operator",
+                "app.kubernetes.io/instance": instance,
+            },
+        },
+        **more,
+    }
+
+
+def pod(version: int, phase: str) -> dict[str, Any]:
+    body = child(version)
+    body["kind"] = "Pod"
+    body["metadata"]["name"] = "shop-1"
+    body["status"] = {"phase": phase, "message": str(version)}
+    return body
+
+
+@pytest.fixture
+def facts() -> FactStore:
+    return FactStore()
+
+
+def test_a_child_belongs_to_the_resource_its_label_names(facts: FactStore) -> None:
+    assert facts.record(child(5)) == SHOP
+    assert KEY in facts.observed(SHOP, None).children
+    assert facts.observed(Key("other", "shop"), None).children == {}
+
+
+def test_an_object_without_our_label_is_nobodys(facts: FactStore) -> None:
+    body = child(5)
+    body["metadata"]["labels"] = {"app.kubernetes.io/instance": "shop"}
+    assert facts.record(body) is None
+    assert len(facts) == 0
+
+
+def test_the_same_version_is_no_news_and_an_older_one_changes_nothing(facts: FactStore) -> None:
+    facts.record(child(5, data={"a": "new"}))
+    fresh = facts.child("trade", KEY)
+    assert facts.record(child(5, data={"a": "new"})) is None
+    assert facts.record(child(4, data={"a": "old"})) is None
+    assert facts.child("trade", KEY) == fresh
+
+
+def test_a_late_deletion_of_an_earlier_object_is_ignored(facts: FactStore) -> None:
+    facts.record(child(9, uid="u-2"))
+    assert facts.remove(child(7)) is None
+    assert facts.child("trade", KEY) is not None
+    assert facts.remove(child(10, uid="u-2")) == SHOP
+    assert facts.child("trade", KEY) is None
+
+
+def test_the_sweep_finds_what_the_watch_lost(facts: FactStore) -> None:
+    facts.record(child(5))
+    assert facts.sweep(CONFIG_MAP, "trade", [], "20") == {SHOP}
+    assert facts.child("trade", KEY) is None
+    assert facts.sweep(CONFIG_MAP, None, [child(30)], "31") == {SHOP}
+    assert facts.sweep(CONFIG_MAP, None, [child(30)], "32") == set()
+
+
+def test_the_sweep_does_not_drop_what_is_younger_than_its_list(facts: FactStore) -> None:
+    facts.record(child(50))
+    assert facts.sweep(CONFIG_MAP, "trade", [], "49") == set()
+    assert facts.child("trade", KEY) is not None
+
+
+def test_the_sweep_of_one_namespace_or_kind_leaves_the_others_alone(facts: FactStore) -> None:
+    facts.record(child(5))
+    facts.sweep(CONFIG_MAP, "elsewhere", [], "90")
+    facts.sweep(POD, "trade", [], "90")
+    assert facts.child("trade", KEY) is not None
+
+
+def test_a_pod_is_news_only_when_a_decision_needs_it(facts: FactStore) -> None:
+    assert facts.record(pod(5, "Pending")) == SHOP
+    assert facts.record(pod(6, "Pending")) is None
+    assert facts.record(pod(7, "Running")) == SHOP
+    (seen,) = facts.observed(SHOP, None).pods
+    assert seen.phase == "Running"
+
+
+def test_a_child_given_to_another_resource_moves_there(facts: FactStore) -> None:
+    facts.record(child(5))
+    facts.record(child(6, instance="other"))
+    assert facts.observed(SHOP, None).children == {}
+    assert KEY in facts.observed(Key("trade", "other"), None).children
+
+
+def test_nothing_is_kept_of_a_resource_without_children(facts: FactStore) -> None:
+    facts.record(child(5))
+    facts.forget_object("trade", KEY)
+    assert facts.owners() == set()
+    assert len(facts) == 0
