@@ -1,0 +1,99 @@
+"""Accounts and their wallets: as they are kept and as they go over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+type AccountStatus = Literal["active", "suspended"]
+
+_ACCOUNT_NAMES = {
+    "id": "ID",
+    "owner": "Owner",
+    "metadata": "Metadata",
+    "status": "Status",
+    "created_at": "CreatedAt",
+    "updated_at": "UpdatedAt",
+}
+_WALLET_NAMES = {
+    "id": "ID",
+    "workspace_id": "WorkspaceID",
+    "wallet_address": "WalletAddress",
+    "label": "Label",
+    "status": "Status",
+    "created_at": "CreatedAt",
+    "updated_at": "UpdatedAt",
+}
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, rename=_ACCOUNT_NAMES):
+    """A customer of a tenant; what the other modules keep hangs on it.
+
+    Attributes:
+        id: UUID.
+        owner: Free text.
+        metadata: Text to text; `tenant` among them, set by the server.
+        status: `suspended` accounts can be read and not changed.
+        created_at: UTC.
+        updated_at: UTC.
+    """
+
+    id: UUID
+    owner: str
+    metadata: dict[str, str]
+    status: AccountStatus = "active"
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent to open an account; `metadata.tenant` becomes the tenant of the request."""
+
+    owner: str
+    metadata: dict[str, str] | None = None
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent to change an account: a field that is left out stays as it is.
+
+    In `metadata` a key with a text is set and a key with `null` is removed. Only an admin or a
+    platform token may change `status`.
+    """
+
+    owner: str | UnsetType = UNSET
+    metadata: dict[str, str | None] | UnsetType = UNSET
+    status: AccountStatus | UnsetType = UNSET
+
+
+class Wallet(msgspec.Struct, frozen=True, kw_only=True, rename=_WALLET_NAMES):
+    """A Neo wallet that belongs to an account ("workspace"). Its owner may log in with it.
+
+    Attributes:
+        id: UUID.
+        workspace_id: The account.
+        wallet_address: Script hash: 0x and 40 hex digits in lower case.
+        label: Free text.
+        status: Free text.
+        created_at: UTC.
+        updated_at: UTC.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    wallet_address: str
+    label: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewWallet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent to register a wallet: its script hash (0x...) or its address (N...)."""
+
+    wallet_address: str = ""
+    label: str = ""
+    status: str = ""

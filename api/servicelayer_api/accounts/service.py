@@ -1,0 +1,249 @@
+"""Use cases of accounts and workspace wallets.
+
+Invariant: an account is reached only through the tenant of the request, and by an account key only
+    if it is the key's
+own; whatever else exists is answered as if it did not. Every change and its audit entry share one
+transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from servicelayer_api.accounts import rules, store
+from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
+from servicelayer_api.accounts.models import Account, Wallet
+from servicelayer_api.ids import new_id, parse_id
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.web.principal import Caller
+
+
+class Accounts:
+    """What routes and other features call."""
+
+    def __init__(self, database: Database, clock: Clock, audit: AuditLog) -> None:
+        """Keep accounts in this database."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+
+    async def open_account(self, caller: Caller, new: NewAccount) -> Account:
+        """Open an account in the tenant of the request.
+
+        Raises:
+            Invalid: names each field at fault.
+            AccountKeyNotAllowed: by an account key.
+        """
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        rules.check_not_account_key(principal)
+        now = self._clock.now()
+        account = Account(
+            id=new_id(),
+            owner=new.owner,
+            metadata=rules.check_new_account(new, tenant),
+            created_at=now,
+            updated_at=now,
+        )
+        async with self._database.transaction() as connection:
+            await store.insert_account(connection, account, tenant)
+            await self._record(connection, caller, "account.create", 201, account.id)
+        return account
+
+    async def list_accounts(self, caller: Caller, limit: int | None) -> list[Account]:
+        """List the accounts of the tenant, oldest first; for an account key its own only."""
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        async with self._database.connection() as connection:
+            if principal.account_id is None:
+                return await store.list_accounts(connection, tenant, limit)
+            own = await store.find_account(connection, principal.account_id, tenant)
+            if own is not None:
+                rules.check_usable(own.status, principal, write=False)
+        return [] if own is None else [own]
+
+    async def get_account(self, caller: Caller, account_id: str) -> Account:
+        """Find an account.
+
+        Raises:
+            AccountNotFound: not in this tenant, or not the key's own.
+        """
+        async with self._database.connection() as connection:
+            return await self.reach(connection, caller, account_id)
+
+    async def change_account(
+        self, caller: Caller, account_id: str, change: AccountChange
+    ) -> Account:
+        """Change owner, metadata or status.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+            AccountSuspended: it is suspended and the change is not to reopen it.
+            Forbidden: the status is not this principal's to change.
+            Invalid: names each field at fault.
+        """
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        found = self._may_reach(caller, account_id)
+        async with self._database.transaction() as connection:
+            account = await store.lock_account(connection, found, tenant)
+            if account is None:
+                raise AccountNotFound("account not found")
+            rules.check_may_set_status(principal, change)
+            owner, metadata, status = rules.check_change(change, account.metadata, tenant)
+            rules.check_usable(status or account.status, principal, write=status is None)
+            changed = replace(
+                account,
+                owner=owner if owner is not None else account.owner,
+                metadata=metadata,
+                status=status or account.status,
+                updated_at=self._clock.now(),
+            )
+            await store.update_account(connection, changed)
+            await self._record(connection, caller, "account.change", 200, found)
+        return changed
+
+    async def close_account(self, caller: Caller, account_id: str) -> None:
+        """Delete an account and all that hangs on it.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+            AccountKeyNotAllowed: by an account key.
+        """
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        found = self._may_reach(caller, account_id)
+        rules.check_not_account_key(principal)
+        async with self._database.transaction() as connection:
+            if not await store.delete_account(connection, found, tenant):
+                raise AccountNotFound("account not found")
+            await self._record(connection, caller, "account.delete", 204, found)
+
+    async def add_wallet(self, caller: Caller, account_id: str, new: NewWallet) -> Wallet:
+        """Register a wallet.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+            AccountSuspended: the account is suspended.
+            WalletExists: the account has it.
+            Invalid: names each field at fault.
+        """
+        async with self._database.transaction() as connection:
+            account = await self.reach(connection, caller, account_id, write=True)
+            now = self._clock.now()
+            wallet = Wallet(
+                id=new_id(),
+                workspace_id=account.id,
+                wallet_address=rules.check_wallet(new),
+                label=new.label,
+                status=new.status,
+                created_at=now,
+                updated_at=now,
+            )
+            await store.insert_wallet(connection, wallet, caller.require_tenant())
+            await self._record(connection, caller, "wallet.create", 201, account.id, wallet.id)
+        return wallet
+
+    async def list_wallets(
+        self, caller: Caller, account_id: str, limit: int | None
+    ) -> list[Wallet]:
+        """List the wallets of an account, newest first.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+        """
+        async with self._database.connection() as connection:
+            account = await self.reach(connection, caller, account_id)
+            return await store.list_wallets(connection, account.id, limit)
+
+    async def get_wallet(self, caller: Caller, account_id: str, wallet_id: str) -> Wallet:
+        """Find a wallet of an account.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+            WalletNotFound: the account has none of this id.
+        """
+        async with self._database.connection() as connection:
+            account = await self.reach(connection, caller, account_id)
+            found = parse_id(wallet_id)
+            wallet = await store.find_wallet(connection, account.id, found) if found else None
+        if wallet is None:
+            raise WalletNotFound("wallet not found")
+        return wallet
+
+    async def remove_wallet(self, caller: Caller, account_id: str, wallet_id: str) -> None:
+        """Remove a wallet; whoever holds it can no longer log in with it.
+
+        Raises:
+            AccountNotFound: as `get_account`.
+            AccountSuspended: the account is suspended.
+            WalletNotFound: the account has none of this id.
+        """
+        async with self._database.transaction() as connection:
+            account = await self.reach(connection, caller, account_id, write=True)
+            found = parse_id(wallet_id)
+            if found is None or not await store.delete_wallet(connection, account.id, found):
+                raise WalletNotFound("wallet not found")
+            await self._record(connection, caller, "wallet.delete", 204, account.id, found)
+
+    async def reach(
+        self, connection: Connection, caller: Caller, account_id: str, *, write: bool = False
+    ) -> Account:
+        """The door every feature below an account goes through.
+
+        Args:
+            connection: with a transaction open if `write`.
+            caller: who asks.
+            account_id: as it stands in the path.
+            write: whether something of the account will change; it then stays until the transaction
+                ends.
+
+        Returns:
+            The account.
+
+        Raises:
+            AccountNotFound: not in this tenant, or not the key's own.
+            AccountSuspended: it is suspended, and this is a change or an account key asks.
+        """
+        tenant = caller.require_tenant()
+        found = self._may_reach(caller, account_id)
+        find = store.keep_account if write else store.find_account
+        account = await find(connection, found, tenant)
+        if account is None:
+            raise AccountNotFound("account not found")
+        rules.check_usable(account.status, caller.require_principal(), write=write)
+        return account
+
+    async def list_wallet_tenants(self, connection: Connection, wallet_address: str) -> list[str]:
+        """The tenants in which an active account has registered a wallet (script hash as kept)."""
+        return await store.list_wallet_tenants(connection, wallet_address)
+
+    @staticmethod
+    def _may_reach(caller: Caller, account_id: str) -> UUID:
+        found = parse_id(account_id)
+        if found is None or not rules.may_reach(caller.require_principal(), found):
+            raise AccountNotFound("account not found")
+        return found
+
+    async def _record(
+        self,
+        connection: Connection,
+        caller: Caller,
+        action: str,
+        status: int,
+        account_id: UUID,
+        resource_id: UUID | None = None,
+    ) -> None:
+        await self._audit.record(
+            connection,
+            caller,
+            action=action,
+            status=status,
+            account_id=account_id,
+            resource_id=resource_id or account_id,
+        )

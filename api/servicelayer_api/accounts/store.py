@@ -1,0 +1,182 @@
+"""The SQL of accounts and wallets. Every query that finds a row by id also asks for the tenant."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from servicelayer_api.accounts.errors import WalletExists
+from servicelayer_api.accounts.models import Account, Wallet
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from servicelayer_api.db import Connection
+
+_ACCOUNT: Final = "id, owner, metadata, status, created_at, updated_at"
+_WALLET: Final = "id, account_id, wallet_address, label, status, created_at, updated_at"
+
+
+async def insert_account(connection: Connection, account: Account, tenant: str) -> None:
+    """Add an account."""
+    await connection.execute(
+        "INSERT INTO accounts (id, tenant, owner, metadata, status, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        account.id,
+        tenant,
+        account.owner,
+        json.dumps(account.metadata),
+        account.status,
+        account.created_at,
+        account.updated_at,
+    )
+
+
+async def find_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
+    """Find an account of a tenant."""
+    row = await connection.fetchrow(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2",  # noqa: S608 - fixed names
+        account_id,
+        tenant,
+    )
+    return None if row is None else _account(row)
+
+
+async def lock_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
+    """Find an account of a tenant and hold it until the transaction ends."""
+    row = await connection.fetchrow(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2 FOR UPDATE",  # noqa: S608 - fixed names
+        account_id,
+        tenant,
+    )
+    return None if row is None else _account(row)
+
+
+async def keep_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
+    """Find an account of a tenant and keep it from being deleted until the transaction ends."""
+    row = await connection.fetchrow(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2 FOR KEY SHARE",  # noqa: S608 - fixed names
+        account_id,
+        tenant,
+    )
+    return None if row is None else _account(row)
+
+
+async def list_accounts(connection: Connection, tenant: str, limit: int | None) -> list[Account]:
+    """List the accounts of a tenant, oldest first; all of them without a limit."""
+    rows = await connection.fetch(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE tenant = $1 ORDER BY created_at, id LIMIT $2",  # noqa: S608 - fixed names
+        tenant,
+        limit,
+    )
+    return [_account(row) for row in rows]
+
+
+async def update_account(connection: Connection, account: Account) -> None:
+    """Write an account that is locked."""
+    await connection.execute(
+        "UPDATE accounts SET owner = $2, metadata = $3, status = $4, updated_at = $5 WHERE id = $1",
+        account.id,
+        account.owner,
+        json.dumps(account.metadata),
+        account.status,
+        account.updated_at,
+    )
+
+
+async def delete_account(connection: Connection, account_id: UUID, tenant: str) -> bool:
+    """Delete an account and all that hangs on it; tell whether it was there."""
+    row = await connection.fetchrow(
+        "DELETE FROM accounts WHERE id = $1 AND tenant = $2 RETURNING id", account_id, tenant
+    )
+    return row is not None
+
+
+async def insert_wallet(connection: Connection, wallet: Wallet, tenant: str) -> None:
+    """Add a wallet.
+
+    Raises:
+        WalletExists: the account has it.
+    """
+    try:
+        await connection.execute(
+            "INSERT INTO workspace_wallets "
+            "(id, account_id, tenant, wallet_address, label, status, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            wallet.id,
+            wallet.workspace_id,
+            tenant,
+            wallet.wallet_address,
+            wallet.label,
+            wallet.status,
+            wallet.created_at,
+            wallet.updated_at,
+        )
+    except asyncpg.UniqueViolationError as exc:
+        raise WalletExists("the account has this wallet already") from exc
+
+
+async def list_wallets(connection: Connection, account_id: UUID, limit: int | None) -> list[Wallet]:
+    """List the wallets of an account, newest first; all of them without a limit."""
+    rows = await connection.fetch(
+        f"SELECT {_WALLET} FROM workspace_wallets WHERE account_id = $1 "  # noqa: S608 - fixed names
+        "ORDER BY created_at DESC, id DESC LIMIT $2",
+        account_id,
+        limit,
+    )
+    return [_wallet(row) for row in rows]
+
+
+async def find_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:
+    """Find a wallet of an account."""
+    row = await connection.fetchrow(
+        f"SELECT {_WALLET} FROM workspace_wallets WHERE id = $1 AND account_id = $2",  # noqa: S608 - fixed names
+        wallet_id,
+        account_id,
+    )
+    return None if row is None else _wallet(row)
+
+
+async def delete_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> bool:
+    """Delete a wallet of an account; tell whether it was there."""
+    row = await connection.fetchrow(
+        "DELETE FROM workspace_wallets WHERE id = $1 AND account_id = $2 RETURNING id",
+        wallet_id,
+        account_id,
+    )
+    return row is not None
+
+
+async def list_wallet_tenants(connection: Connection, wallet_address: str) -> list[str]:
+    """List the tenants in which an account that is not suspended has this wallet."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT w.tenant FROM workspace_wallets w JOIN accounts a ON a.id = w.account_id "
+        "WHERE w.wallet_address = $1 AND a.status = 'active' ORDER BY w.tenant",
+        wallet_address,
+    )
+    return [row["tenant"] for row in rows]
+
+
+def _account(row: asyncpg.Record) -> Account:
+    return Account(
+        id=row["id"],
+        owner=row["owner"],
+        metadata=json.loads(row["metadata"]),
+        status=row["status"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _wallet(row: asyncpg.Record) -> Wallet:
+    return Wallet(
+        id=row["id"],
+        workspace_id=row["account_id"],
+        wallet_address=row["wallet_address"],
+        label=row["label"],
+        status=row["status"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

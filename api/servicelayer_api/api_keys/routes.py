@@ -1,0 +1,61 @@
+"""`/accounts/{id}/api-keys`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from servicelayer_api.api_keys.models import ApiKey, NewApiKey
+from servicelayer_api.api_keys.service import ApiKeys
+from servicelayer_api.web.gate import caller_of
+
+
+@post(
+    "/accounts/{account_id:str}/api-keys",
+    operation_id="createApiKey",
+    summary="Make an API key for an account; its text is shown once",
+    tags=["api-keys"],
+)
+async def create_key(
+    request: Request[Any, Any, Any],
+    api_keys: NamedDependency[ApiKeys],
+    account_id: FromPath[str],
+    data: JSONBody[NewApiKey],
+) -> ApiKey:
+    """Make a key."""
+    return await api_keys.make_key(caller_of(request.scope), account_id, data)
+
+
+@get(
+    "/accounts/{account_id:str}/api-keys",
+    operation_id="listApiKeys",
+    summary="List the API keys of an account",
+    tags=["api-keys"],
+)
+async def list_keys(
+    request: Request[Any, Any, Any], api_keys: NamedDependency[ApiKeys], account_id: FromPath[str]
+) -> list[ApiKey]:
+    """List keys."""
+    return await api_keys.list_keys(caller_of(request.scope), account_id)
+
+
+@delete(
+    "/accounts/{account_id:str}/api-keys/{key_id:str}",
+    operation_id="revokeApiKey",
+    summary="Revoke an API key",
+    tags=["api-keys"],
+)
+async def revoke_key(
+    request: Request[Any, Any, Any],
+    api_keys: NamedDependency[ApiKeys],
+    account_id: FromPath[str],
+    key_id: FromPath[str],
+) -> None:
+    """Revoke a key."""
+    await api_keys.revoke_key(caller_of(request.scope), account_id, key_id)
+
+
+ROUTES = [create_key, list_keys, revoke_key]

@@ -1,0 +1,147 @@
+"""Use cases of account API keys: make, list, revoke, and the look-up that authentication asks for.
+
+Invariant: a key is shown once and kept as a hash; a revoked or expired key opens nothing after at
+    most five seconds, the
+time for which a process trusts what it looked up.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from servicelayer_api.accounts import rules as account_rules
+from servicelayer_api.api_keys import rules, store
+from servicelayer_api.api_keys.errors import ApiKeyNotFound, TooManyApiKeys
+from servicelayer_api.api_keys.models import ApiKey
+from servicelayer_api.errors import Invalid
+from servicelayer_api.ids import new_id, parse_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from servicelayer_api.accounts import Accounts
+    from servicelayer_api.api_keys.models import NewApiKey
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.db import Database
+    from servicelayer_api.web.principal import Caller, Credential
+
+_TRUST_SECONDS: Final = 5.0
+_CACHE_SIZE: Final = 4096
+
+
+class ApiKeys:
+    """What the routes and the authenticator call."""
+
+    def __init__(
+        self, database: Database, clock: Clock, audit: AuditLog, accounts: Accounts
+    ) -> None:
+        """Keep keys in this database."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._accounts = accounts
+        self._trusted: dict[bytes, tuple[Credential, datetime | None, float]] = {}
+
+    async def make_key(self, caller: Caller, account_id: str, new: NewApiKey) -> ApiKey:
+        """Make a key for an account.
+
+        Returns:
+            The key, with its text; the only time it is shown.
+
+        Raises:
+            AccountNotFound: not in this tenant.
+            AccountKeyNotAllowed: by an account key.
+            TooManyApiKeys: the account has 100 in force.
+        """
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        account_rules.check_not_account_key(principal)
+        if "\0" in new.name:
+            raise Invalid(fields=[("name", "must not hold the character NUL")])
+        text, now = rules.write_key(secrets.token_bytes(rules.KEY_BYTES)), self._clock.now()
+        lifetime = new.expires_in_seconds
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            if len(await store.list_keys(connection, account.id)) >= rules.MAX_KEYS:
+                raise TooManyApiKeys(f"an account may have {rules.MAX_KEYS} keys")
+            key = ApiKey(
+                id=new_id(),
+                account_id=account.id,
+                name=new.name,
+                prefix=text[: rules.SHOWN],
+                created_by=principal.user,
+                created_at=now,
+                expires_at=None if lifetime is None else now + timedelta(seconds=lifetime),
+            )
+            await store.insert_key(connection, key, tenant, rules.hash_key(text))
+            await self._audit.record(
+                connection,
+                caller,
+                action="api_key.create",
+                status=201,
+                account_id=account.id,
+                resource_id=key.id,
+            )
+        return replace(key, key=text)
+
+    async def list_keys(self, caller: Caller, account_id: str) -> list[ApiKey]:
+        """List the keys of an account that were not revoked.
+
+        Raises:
+            AccountNotFound: not in this tenant.
+            AccountKeyNotAllowed: by an account key.
+        """
+        account_rules.check_not_account_key(caller.require_principal())
+        async with self._database.connection() as connection:
+            account = await self._accounts.reach(connection, caller, account_id)
+            return await store.list_keys(connection, account.id)
+
+    async def revoke_key(self, caller: Caller, account_id: str, key_id: str) -> None:
+        """Revoke a key.
+
+        Raises:
+            AccountNotFound: not in this tenant.
+            AccountKeyNotAllowed: by an account key.
+            ApiKeyNotFound: the account has none of this id in force.
+        """
+        account_rules.check_not_account_key(caller.require_principal())
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id)
+            found = parse_id(key_id)
+            if found is None or not await store.revoke_key(
+                connection, account.id, found, self._clock.now()
+            ):
+                raise ApiKeyNotFound("API key not found")
+            await self._audit.record(
+                connection,
+                caller,
+                action="api_key.revoke",
+                status=204,
+                account_id=account.id,
+                resource_id=found,
+            )
+        self._trusted.clear()
+
+    async def find_credential(self, key: str) -> Credential | None:
+        """The credential of a key in force, else `None`."""
+        if not rules.is_key(key):
+            return None
+        key_hash, now = rules.hash_key(key), self._clock.now()
+        trusted = self._trusted.get(key_hash)
+        if trusted is not None:
+            credential, expires, until = trusted
+            if self._clock.monotonic() < until and (expires is None or now < expires):
+                return credential
+            del self._trusted[key_hash]
+        async with self._database.connection() as connection:
+            found = await store.find_credential(connection, key_hash, now)
+        if found is None:
+            return None
+        if len(self._trusted) >= _CACHE_SIZE:
+            self._trusted.clear()
+        self._trusted[key_hash] = (*found, self._clock.monotonic() + _TRUST_SECONDS)
+        return found[0]

@@ -1,0 +1,48 @@
+"""Who did what, from where and with which result.
+
+Promise: a change and its entry are in the database together or not at all; a refused change is
+    noted as well. Reads and
+probes leave no entry: they are in the access log and the metrics. `AUDIT_LOG_PATH` gets a copy of
+every entry as JSON lines; a full disk there stops nothing, and the gap is counted and told.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from servicelayer_api.audit.middleware import AuditTrail
+from servicelayer_api.audit.routes import ROUTES
+from servicelayer_api.audit.service import AuditLog
+from servicelayer_api.audit.sink import FileSink
+from servicelayer_api.audit.worker import database_writer, file_writer
+from servicelayer_api.web.feature import Feature, Worker
+from servicelayer_api.web.modules import Module
+
+if TYPE_CHECKING:
+    from servicelayer_api.web.feature import Core
+
+__all__ = ["AuditLog", "build", "build_service"]
+
+
+def build_service(core: Core) -> AuditLog:
+    """Make the service that the other features record with."""
+    return AuditLog(
+        core.database, core.clock, core.metrics, to_file=bool(core.settings.audit_log_path)
+    )
+
+
+def build(core: Core, audit: AuditLog) -> Feature:
+    """Put the feature together; its middleware must stand outside the authentication."""
+    path = core.settings.audit_log_path
+    workers = [Worker("audit-database", database_writer(audit))]
+    if path:
+        workers.append(Worker("audit-file", file_writer(audit, FileSink(Path(path)))))
+    return Feature(
+        name="audit",
+        routes=ROUTES,
+        dependencies={"audit": audit},
+        middleware=[lambda app, _public: AuditTrail(app, audit)],
+        workers=workers,
+        modules=[Module(name="audit", domain="audit", layer="infra", depends_on=("store",))],
+    )

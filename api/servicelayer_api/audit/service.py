@@ -1,0 +1,176 @@
+"""The audit log's use cases: record a change, note a refusal, look entries up.
+
+Invariant: `record` writes in the caller's transaction, so a change and its entry exist together or
+    not at all. A
+refused change is noted after the answer by a background writer with a bounded backlog: when that is
+full the entry is dropped and counted, because nobody may stop the service by being refused often.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import Counter
+
+from servicelayer_api.audit import rules, store
+from servicelayer_api.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from prometheus_client import CollectorRegistry
+
+    from servicelayer_api.audit.models import Entry, Query
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.web.principal import Caller
+
+_BACKLOG: Final = 10_000
+
+
+class Backlog:
+    """Entries that wait for a writer; what does not fit is counted and let go."""
+
+    def __init__(self, dropped: Counter, size: int = _BACKLOG) -> None:
+        """Hold at most `size` entries; count the rest in `dropped`."""
+        self._entries: deque[Entry] = deque()
+        self._size = size
+        self._dropped = dropped
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entry: Entry) -> None:
+        """Add an entry, or count it when there is no room."""
+        if len(self._entries) < self._size:
+            self._entries.append(entry)
+        else:
+            self._dropped.inc()
+
+    def take(self, most: int) -> list[Entry]:
+        """Take the oldest entries out."""
+        return [self._entries.popleft() for _ in range(min(most, len(self._entries)))]
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Return entries that could not be written to the front, as far as there is room."""
+        room = self._size - len(self._entries)
+        self._entries.extendleft(reversed(entries[:room]))
+        self.lose(len(entries[room:]))
+
+    def lose(self, count: int) -> None:
+        """Count entries that were taken and could not be written."""
+        self._dropped.inc(count)
+
+
+class AuditLog:
+    """What the other features and the routes call."""
+
+    def __init__(
+        self, database: Database, clock: Clock, metrics: CollectorRegistry, *, to_file: bool
+    ) -> None:
+        """Keep the log in this database; hand entries to the file's writer if there is one."""
+        self._database = database
+        self._clock = clock
+        self._recorded = Counter(
+            "audit_entries_total", "Changes recorded in the audit log", registry=metrics
+        )
+        self.refusals = Backlog(
+            Counter(
+                "audit_refusals_dropped_total",
+                "Refused changes that are missing in the audit log",
+                registry=metrics,
+            )
+        )
+        self.lines = Backlog(
+            Counter(
+                "audit_file_dropped_total",
+                "Entries that are missing in the file at AUDIT_LOG_PATH",
+                registry=metrics,
+            )
+        )
+        self._to_file = to_file
+
+    async def record(
+        self,
+        connection: Connection,
+        caller: Caller,
+        *,
+        action: str,
+        status: int,
+        account_id: UUID | None = None,
+        resource_id: UUID | str = "",
+    ) -> None:
+        """Write the entry of a change in the transaction of the change.
+
+        Args:
+            connection: with the transaction open.
+            caller: who asked, and how.
+            action: what was done, such as `account.create`.
+            status: the status the answer will have.
+            account_id: account concerned.
+            resource_id: what was changed.
+        """
+        entry = rules.make_entry(
+            caller,
+            entry_id=new_id(),
+            time=self._clock.now(),
+            action=action,
+            status=status,
+            account_id=account_id,
+            resource_id=str(resource_id),
+        )
+        await store.insert_entry(connection, entry)
+        caller.recorded.append(entry)
+
+    def settle(self, caller: Caller, status: int) -> None:
+        """Close the books of a request when its answer is known.
+
+        Entries whose transaction was committed go to the file; a refused change gets its entry.
+
+        Args:
+            caller: the request.
+            status: of its answer.
+        """
+        if rules.is_refused_change(caller.method, status):
+            entry = rules.make_entry(
+                caller,
+                entry_id=new_id(),
+                time=self._clock.now(),
+                status=status,
+                resource_id=caller.subject,
+            )
+            self.refusals.put(entry)
+            self._to_lines([entry])
+        elif caller.recorded:
+            self._recorded.inc(len(caller.recorded))
+            self._to_lines(caller.recorded)
+
+    async def list_entries(self, caller: Caller, query: Query) -> list[Entry]:
+        """Look entries up.
+
+        Args:
+            caller: an admin; one that is bound to a tenant sees that tenant's entries only.
+            query: which ones.
+
+        Returns:
+            A page, oldest first.
+
+        Raises:
+            AdminOnly: another role.
+            TenantRequired: nothing names a tenant.
+        """
+        bound_to = caller.require_admin().credential.tenant
+        async with self._database.connection() as connection:
+            return await store.list_entries(connection, query, only_tenant=bound_to)
+
+    async def write_refusals(self, entries: Sequence[Entry]) -> None:
+        """Write entries of refusals; called by the background writer."""
+        async with self._database.transaction() as connection:
+            await store.insert_entries(connection, entries)
+
+    def _to_lines(self, entries: Sequence[Entry]) -> None:
+        if self._to_file:
+            for entry in entries:
+                self.lines.put(entry)

@@ -1,0 +1,99 @@
+"""The background writers of the audit log: refusals to the database, every entry to the file.
+
+Each has its own backlog, so that neither waits for the other. Both write what is left when the
+program stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from servicelayer_api.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from servicelayer_api.audit.models import Entry
+    from servicelayer_api.audit.service import AuditLog, Backlog
+    from servicelayer_api.audit.sink import FileSink
+
+_PAUSE: Final = 0.2
+_BATCH: Final = 500
+
+_log = structlog.get_logger(__name__)
+
+
+def database_writer(audit: AuditLog) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """The loop that writes refused changes to the database; while that is away they wait."""
+
+    async def write(batch: list[Entry]) -> None:
+        await audit.write_refusals(batch)
+
+    return _Writer("database", audit.refusals, write, keep=True).run
+
+
+def file_writer(audit: AuditLog, sink: FileSink) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """The loop that appends entries to the file; what the disk refuses is a gap."""
+
+    async def write(batch: list[Entry]) -> None:
+        await asyncio.to_thread(sink.append, batch)
+
+    return _Writer("file", audit.lines, write, keep=False).run
+
+
+class _Writer:
+    """Empties one backlog in batches; logs once when the target fails and once when it recovers."""
+
+    def __init__(
+        self,
+        target: str,
+        backlog: Backlog,
+        write: Callable[[list[Entry]], Awaitable[None]],
+        *,
+        keep: bool,
+    ) -> None:
+        """Write from `backlog`; `keep` says whether entries wait while the target fails."""
+        self._target = target
+        self._backlog = backlog
+        self._write = write
+        self._keep = keep
+        self._failing = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write until told to stop, then what is left."""
+        while not stop.is_set():
+            await _pause(stop)
+            while self._backlog and await self._write_batch(keep=self._keep):
+                pass
+        while self._backlog and await self._write_batch(keep=False):
+            pass
+
+    async def _write_batch(self, *, keep: bool) -> bool:
+        batch = self._backlog.take(_BATCH)
+        try:
+            await self._write(batch)
+        except (OSError, ServiceError) as exc:
+            if keep:
+                self._backlog.put_back(batch)
+            else:
+                self._backlog.lose(len(batch))
+            if not self._failing:
+                reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+                _log.error("audit entries cannot be written", target=self._target, reason=reason)
+            self._failing = True
+            return False
+        if self._failing:
+            _log.info("audit entries are written again", target=self._target)
+        self._failing = False
+        return True
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_PAUSE):
+            await stop.wait()
+    except TimeoutError:
+        return

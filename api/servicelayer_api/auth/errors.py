@@ -1,0 +1,47 @@
+"""Refusals of logging in."""
+
+from __future__ import annotations
+
+from servicelayer_api.errors import Forbidden, RateLimited, Unauthenticated
+
+
+class LoginNotConfigured(Unauthenticated):
+    """Nobody can log in here: the server has no `AUTH_JWT_SECRET`, or no `AUTH_USERS`."""
+
+    code = "login-not-configured"
+    title = "Login not configured"
+
+
+class InvalidCredentials(Unauthenticated):
+    """The user name or the password is wrong."""
+
+    code = "invalid-credentials"
+    title = "Invalid credentials"
+
+
+class TooManyLogins(RateLimited):
+    """Too many failed logins with this name: wait for the seconds in `Retry-After`."""
+
+    code = "too-many-logins"
+    title = "Too many logins"
+
+
+class WalletLoginOff(Forbidden):
+    """This server does not let wallets log in (`WALLET_LOGIN=off`)."""
+
+    code = "wallet-login-off"
+    title = "Wallet login is off"
+
+
+class WalletLoginRefused(Unauthenticated):
+    """The signature does not prove that the wallet is yours: ask for a challenge and sign anew."""
+
+    code = "wallet-login-refused"
+    title = "Wallet login refused"
+
+
+class TooManyChallenges(RateLimited):
+    """The wallet has too many challenges open: sign one of those, or wait until they expire."""
+
+    code = "too-many-challenges"
+    title = "Too many challenges"

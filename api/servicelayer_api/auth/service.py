@@ -1,0 +1,321 @@
+"""Use cases of logging in: by password, by wallet.
+
+Invariants: an attempt is counted before its password is looked at, in the database all replicas
+    share. A challenge is
+used up in the transaction that makes its token's audit entry, so it opens one session at most,
+whichever replica answers. Challenges are kept only for wallets that are registered and only a few
+for each, so nobody can fill the table.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from servicelayer_api.auth import rules, store
+from servicelayer_api.auth.errors import (
+    InvalidCredentials,
+    LoginNotConfigured,
+    TooManyChallenges,
+    TooManyLogins,
+    WalletLoginOff,
+    WalletLoginRefused,
+)
+from servicelayer_api.auth.models import Challenge, Session
+from servicelayer_api.crypto import neo
+from servicelayer_api.crypto.tokens import Claims
+from servicelayer_api.ids import new_id
+from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
+from servicelayer_api.web.users import fold_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Literal
+
+    from servicelayer_api.accounts import Accounts
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.auth.models import WalletLoginRequest
+    from servicelayer_api.auth.passwords import Passwords
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.crypto.tokens import TokenSigner
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.settings import Settings
+    from servicelayer_api.web.principal import Caller
+    from servicelayer_api.web.users import User
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    session: Session
+    claims: Claims
+    at: float
+
+
+class Logins:
+    """What the routes of `/auth` call."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        signer: TokenSigner | None,
+        passwords: Passwords,
+        accounts: Accounts,
+        audit: AuditLog,
+    ) -> None:
+        """Keep attempts and challenges in this database.
+
+        Args:
+            database: shared by all replicas.
+            clock: the present.
+            settings: life of tokens, limits, who may log in with a wallet.
+            signer: of tokens; without one nobody can log in.
+            passwords: of the users of the configuration.
+            accounts: know which wallets are registered.
+            audit: gets an entry for each login.
+        """
+        self._database = database
+        self._clock = clock
+        self._lifetime = timedelta(seconds=settings.auth_token_ttl)
+        self._lockout = timedelta(seconds=settings.auth_lockout)
+        self._max_failures = settings.auth_max_failures
+        self._wallets_may = settings.wallet_login == "registered"
+        self._signer = signer
+        self._passwords = passwords
+        self._accounts = accounts
+        self._audit = audit
+        self._recent: dict[str, _Opened] = {}
+
+    async def log_in(self, caller: Caller, username: str, password: str) -> Session:
+        """Log in with a password.
+
+        Who logs in again within half a minute is given the same token again, as the wire contract
+        shows it.
+
+        Raises:
+            LoginNotConfigured: no users or no secret.
+            TooManyLogins: too many attempts at this name.
+            InvalidCredentials: wrong name or password.
+        """
+        if self._signer is None or not self._passwords:
+            raise LoginNotConfigured("logins by password are not configured")
+        name = fold_name(username)
+        pair = rules.pair_subject(name, caller.remote_addr)
+        anywhere = rules.name_subject(name)
+        caller.subject = self._passwords.known_name(name)
+        await self._count_attempt(pair, anywhere)
+        user = await self._passwords.check(name, password)
+        if user is None:
+            raise InvalidCredentials("invalid credentials")
+        async with self._database.transaction() as connection:
+            await store.forgive_attempts(connection, pair, anywhere)
+            return await self._open_password_session(connection, caller, self._signer, user)
+
+    async def challenge(self, host: str, wallet: str) -> Challenge:
+        """Give a wallet something to sign.
+
+        The answer is the same whether the wallet is registered or not, and even if the text is no
+        wallet; only for a registered one it can lead to a session.
+
+        Args:
+            host: of the request.
+            wallet: address or script hash.
+
+        Raises:
+            WalletLoginOff: wallets may not log in.
+            LoginNotConfigured: no secret.
+            Invalid: empty or far too long.
+            TooManyChallenges: as many are open as may be.
+        """
+        self._check_wallets_may()
+        text = rules.check_wallet_text(wallet)
+        script_hash = rules.find_script_hash(text)
+        now = self._clock.now()
+        if script_hash is None:
+            return _new_challenge(host, "unknown", now)
+        challenge = _new_challenge(host, neo.hash_to_address(script_hash), now)
+        kept_as = neo.hash_to_text(script_hash)
+        async with self._database.transaction() as connection:
+            if not await self._accounts.list_wallet_tenants(connection, kept_as):
+                return challenge
+            young = await store.list_challenges(
+                connection,
+                kept_as,
+                now + timedelta(seconds=rules.REUSE_SECONDS),
+                rules.MAX_OPEN_CHALLENGES,
+            )
+            if len(young) >= rules.MAX_OPEN_CHALLENGES:
+                return _again(young, host)
+            await store.insert_challenge(
+                connection,
+                nonce=challenge.nonce,
+                wallet=kept_as,
+                message=challenge.message,
+                now=now,
+                expires_at=challenge.expires_at,
+            )
+        return challenge
+
+    async def log_in_with_wallet(
+        self, caller: Caller, request: WalletLoginRequest, tenant: str
+    ) -> Session:
+        """Log in with a signed challenge.
+
+        Args:
+            caller: who asks.
+            request: the proof.
+            tenant: value of `X-Tenant-ID`, empty when it was not sent.
+
+        Raises:
+            WalletLoginOff: wallets may not log in.
+            LoginNotConfigured: no secret.
+            WalletLoginRefused: the proof does not hold, or its challenge was used or is too old.
+            TenantRequired: the wallet is registered in several tenants and none is named.
+            TenantMismatch: it is not registered in the tenant that is named.
+        """
+        signer = self._check_wallets_may()
+        wallet, public_key, signature = rules.read_proof(request)
+        kept_as, now = neo.hash_to_text(wallet), self._clock.now()
+        caller.subject = neo.hash_to_address(wallet)
+        async with self._database.transaction() as connection:
+            challenges = await store.list_challenges(
+                connection, kept_as, now, 2 * rules.MAX_OPEN_CHALLENGES
+            )
+            signed = next(
+                (
+                    challenge.nonce
+                    for challenge in challenges
+                    if request.nonce in {None, challenge.nonce}
+                    and rules.signs(public_key, signature, challenge.message, request.salt)
+                ),
+                None,
+            )
+            if signed is None:
+                raise WalletLoginRefused("no open challenge of this wallet fits the signature")
+            tenants = await self._accounts.list_wallet_tenants(connection, kept_as)
+            chosen = rules.choose_tenant(tenants, tenant)
+            if not await store.take_challenge(connection, signed, now):
+                raise WalletLoginRefused("the challenge was used already")
+            credential = Credential(
+                user=neo.hash_to_address(wallet),
+                role=Role.USER,
+                kind=CredentialKind.WALLET,
+                tenant=chosen,
+            )
+            opened = self._sign(signer, credential, method="wallet")
+            await self._note(connection, caller, credential, opened)
+            return opened.session
+
+    async def delete_expired(self) -> None:
+        """Delete attempts and challenges whose time is over."""
+        async with self._database.connection() as connection:
+            await store.delete_expired(connection, self._clock.now())
+
+    def _check_wallets_may(self) -> TokenSigner:
+        if not self._wallets_may:
+            raise WalletLoginOff("wallets may not log in here")
+        if self._signer is None:
+            raise LoginNotConfigured("logins are not configured")
+        return self._signer
+
+    async def _count_attempt(self, pair: bytes, anywhere: bytes) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            counted = await store.count_attempts(
+                connection, [pair, anywhere], now, now + self._lockout
+            )
+        allowed = (self._max_failures, self._max_failures * rules.SPREAD_FACTOR)
+        wait = rules.seconds_to_wait(
+            [(n, most, ends) for (n, ends), most in zip(counted, allowed, strict=True)], now
+        )
+        if wait is not None:
+            raise TooManyLogins("too many failed logins with this name", retry_after=wait)
+
+    async def _open_password_session(
+        self, connection: Connection, caller: Caller, signer: TokenSigner, user: User
+    ) -> Session:
+        credential = Credential(
+            user=user.name, role=user.role, kind=CredentialKind.PASSWORD, tenant=user.tenant
+        )
+        opened = self._recent.get(user.name)
+        if (
+            opened is None
+            or self._clock.monotonic() - opened.at > rules.SAME_SESSION_SECONDS
+            or opened.session.expires_at <= self._clock.now()
+        ):
+            opened = self._sign(signer, credential, method="password", fingerprint=user.fingerprint)
+        await self._note(connection, caller, credential, opened)
+        self._recent[user.name] = opened
+        return opened.session
+
+    def _sign(
+        self,
+        signer: TokenSigner,
+        credential: Credential,
+        *,
+        method: Literal["password", "wallet"],
+        fingerprint: str | None = None,
+    ) -> _Opened:
+        now = self._clock.now().replace(microsecond=0)
+        expires = (now + self._lifetime).replace(microsecond=0)
+        claims = Claims(
+            sub=credential.user,
+            role=credential.role,
+            method=method,
+            jti=str(new_id()),
+            iat=int(now.timestamp()),
+            exp=int(expires.timestamp()),
+            tenant=credential.tenant,
+            fingerprint=fingerprint,
+        )
+        session = Session(
+            token=signer.sign(claims),
+            expires_at=expires,
+            role=credential.role,
+            tenant=credential.tenant or "",
+        )
+        return _Opened(session, claims, self._clock.monotonic())
+
+    async def _note(
+        self, connection: Connection, caller: Caller, credential: Credential, opened: _Opened
+    ) -> None:
+        caller.principal = Principal(credential=credential, tenant=credential.tenant)
+        await self._audit.record(
+            connection,
+            caller,
+            action=f"login.{opened.claims.method}",
+            status=200,
+            resource_id=opened.claims.jti,
+        )
+
+
+def _new_challenge(host: str, address: str, now: datetime) -> Challenge:
+    nonce = secrets.token_hex(rules.NONCE_BYTES)
+    expires = now + timedelta(seconds=rules.CHALLENGE_SECONDS)
+    message = rules.challenge_message(host=host, address=address, nonce=nonce, expires=expires)
+    return Challenge(nonce=nonce, expires_at=expires, message=message)
+
+
+def _again(challenges: list[store.OpenChallenge], host: str) -> Challenge:
+    """Hand out an open challenge once more, so that nobody is locked out by others' challenges.
+
+    It stays single-use and only the wallet's key can use it. One made for another host is not
+    given.
+    """
+    place = rules.challenge_message(
+        host=host, address="", nonce="", expires=challenges[0].expires_at
+    ).partition("\n")[0]
+    for challenge in challenges:
+        if challenge.message.startswith(place + "\n"):
+            return Challenge(
+                nonce=challenge.nonce,
+                expires_at=challenge.expires_at,
+                message=challenge.message,
+            )
+    raise TooManyChallenges(
+        "the wallet has too many challenges open", retry_after=rules.REUSE_SECONDS
+    )

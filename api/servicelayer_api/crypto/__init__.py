@@ -1,0 +1,1 @@
+"""Cryptography: Neo wallets and login tokens."""

@@ -1,0 +1,92 @@
+"""The gate in front of the router: who asks, from where, for which tenant.
+
+Order: the facts of the request (`Caller`) are noted first, then the credential is checked, then the
+    tenant is bound.
+Nothing behind the gate runs for a path that is not public unless all three succeeded; `caller_of`
+refuses a second time for routes that need a principal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from servicelayer_api.errors import Unauthenticated
+from servicelayer_api.web.principal import Caller
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+    from servicelayer_api.web.auth import Authenticator
+    from servicelayer_api.web.public import PublicPaths
+
+_CALLER: Final = "servicelayer.caller"
+
+
+def note_caller(scope: HTTPScope) -> Caller:
+    """The facts of a request; noted once, the same object for all that ask.
+
+    The client's address and the request's id were settled by the edge.
+    """
+    details = cast("dict[str, Any]", scope)
+    found = details.get(_CALLER)
+    if isinstance(found, Caller):
+        return found
+    peer = details.get("client")
+    caller = Caller(
+        method=scope["method"],
+        path=scope["path"],
+        request_id=str(details.get("request_id", "")),
+        remote_addr=peer[0] if peer else "",
+        user_agent=header(scope, b"user-agent"),
+    )
+    details[_CALLER] = caller
+    return caller
+
+
+def caller_of(scope: HTTPScope) -> Caller:
+    """The caller of the request a route serves.
+
+    Raises:
+        Unauthenticated: the request did not pass the gate.
+    """
+    details = cast("dict[str, Any]", scope)
+    found = details.get(_CALLER)
+    if not isinstance(found, Caller):
+        raise Unauthenticated
+    return found
+
+
+def header(scope: HTTPScope, name: bytes) -> str:
+    """All values of a header, joined by commas as HTTP allows; empty when it was not sent."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b",".join(values).decode("latin-1") if values else ""
+
+
+class AuthenticationGate:
+    """Lets a request through when its path is public or its credential valid."""
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, public: PublicPaths) -> None:
+        """Stand before `app`; leave the public paths alone."""
+        self._app = app
+        self._authenticator = authenticator
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request.
+
+        Raises:
+            Unauthenticated: no valid credential.
+            TenantMismatch: the credential belongs to another tenant.
+        """
+        if scope["type"] == "http":
+            caller = note_caller(scope)
+            if caller.path not in self._public:
+                credential = await self._authenticator.authenticate(header(scope, b"authorization"))
+                caller.principal = self._authenticator.bind(
+                    credential, header(scope, b"x-tenant-id")
+                )
+                scope["user"] = caller.principal
+                scope["auth"] = credential
+        elif scope["type"] == "websocket":
+            raise Unauthenticated
+        await self._app(scope, receive, send)

@@ -1,0 +1,6 @@
+"""Fixtures of the API's integration tests: a real PostgreSQL and the API as a real process."""
+
+from support.api_server import api
+from support.postgres import database_url, empty_database_url, own_postgres, postgres
+
+__all__ = ["api", "database_url", "empty_database_url", "own_postgres", "postgres"]

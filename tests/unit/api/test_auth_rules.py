@@ -1,0 +1,212 @@
+"""Logging in: attempts, challenges, proofs and the tenant of a wallet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import bcrypt
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from servicelayer_api.auth import rules
+from servicelayer_api.auth.errors import TooManyLogins, WalletLoginRefused
+from servicelayer_api.auth.models import WalletLoginRequest
+from servicelayer_api.auth.passwords import Passwords
+from servicelayer_api.crypto import neo
+from servicelayer_api.errors import Invalid
+from servicelayer_api.web.principal import TenantMismatch, TenantRequired
+from servicelayer_api.web.users import parse_users
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = ec.derive_private_key(0xA11CE, ec.SECP256R1())
+PUBLIC = KEY.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+WALLET = neo.hash_to_address(neo.public_key_to_hash(PUBLIC))
+
+
+def sign(data: bytes) -> bytes:
+    r, s = decode_dss_signature(KEY.sign(data, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32) + s.to_bytes(32)
+
+
+def proof(**changed: str) -> WalletLoginRequest:
+    values = {"wallet": WALLET, "signature": sign(b"x").hex(), "pubkey": PUBLIC.hex(), **changed}
+    return WalletLoginRequest(**values)
+
+
+def test_login_waits_only_when_attempts_are_more_than_allowed() -> None:
+    end = NOW + timedelta(seconds=90)
+
+    assert rules.seconds_to_wait([(10, 10, end), (100, 100, end)], NOW) is None
+    assert rules.seconds_to_wait([(11, 10, end), (11, 100, end)], NOW) == 91
+    assert rules.seconds_to_wait([(1, 10, end), (101, 100, end)], NOW) == 91
+    assert rules.seconds_to_wait([(11, 10, NOW)], NOW) == 1
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_two_pairs_share_a_count_only_when_they_are_the_same(
+    name: str, address: str, other_name: str, other_address: str
+) -> None:
+    if "\0" not in name + address + other_name + other_address:
+        same = rules.pair_subject(name, address) == rules.pair_subject(other_name, other_address)
+        assert same == ((name, address) == (other_name, other_address))
+
+
+def test_name_and_pair_are_counted_apart() -> None:
+    assert rules.name_subject("a") != rules.pair_subject("a", "")
+
+
+def test_challenge_is_ascii_and_names_what_it_is_good_for() -> None:
+    message = rules.challenge_message(
+        host="api.example.org", address=WALLET, nonce="ab" * 32, expires=NOW
+    )
+
+    assert message.isascii()
+    for part in ("api.example.org", WALLET, "ab" * 32, "2026-01-01T00:00:00Z"):
+        assert part in message
+
+
+@given(st.text(max_size=300))
+def test_hostile_host_never_adds_a_line_or_a_letter_that_is_not_ascii(host: str) -> None:
+    message = rules.challenge_message(host=host, address=WALLET, nonce="n", expires=NOW)
+
+    assert message.isascii()
+    assert message.count("\n") == 4
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 129])
+def test_wallet_text_that_is_empty_or_endless_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        rules.check_wallet_text(text)
+
+
+def test_both_forms_of_a_wallet_are_one_script_hash() -> None:
+    script_hash = neo.public_key_to_hash(PUBLIC)
+
+    assert rules.find_script_hash(WALLET) == script_hash
+    assert rules.find_script_hash(neo.hash_to_text(script_hash)) == script_hash
+    assert rules.find_script_hash("NZ7AqZ3xF1Yh6Vb1yT2vQ2mYz6h3iVbq6d") is None
+
+
+def test_proof_is_read() -> None:
+    signature = sign(b"x")
+
+    assert rules.read_proof(proof(signature=signature.hex())) == (
+        neo.public_key_to_hash(PUBLIC),
+        PUBLIC,
+        signature,
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"wallet": ""},
+        {"wallet": "NepwUjd9GhqgNkrfXaxj9mmsFhFzGoFuWM"},
+        {"wallet": "nonsense"},
+        {"signature": ""},
+        {"signature": "00"},
+        {"signature": "zz" * 64},
+        {"pubkey": "00"},
+        {"pubkey": "02" + "ff" * 32},
+        {"salt": "short"},
+    ],
+)
+def test_malformed_proof_is_refused(changed: dict[str, str]) -> None:
+    with pytest.raises(WalletLoginRefused):
+        rules.read_proof(proof(**changed))
+
+
+@pytest.mark.parametrize("form", [0, 1, 2])
+def test_signature_in_each_form_of_wallets_is_accepted(form: int) -> None:
+    salt = "0123456789abcdef" * 2
+    signature = sign(neo.signed_forms(b"the message", salt)[form])
+
+    assert rules.signs(PUBLIC, signature, "the message", salt)
+    assert not rules.signs(PUBLIC, signature, "another message", salt)
+
+
+def test_salted_signature_needs_its_salt() -> None:
+    signature = sign(neo.signed_forms(b"the message", "ab" * 16)[2])
+
+    assert not rules.signs(PUBLIC, signature, "the message", None)
+    assert not rules.signs(PUBLIC, signature, "the message", "cd" * 16)
+
+
+def test_wallet_of_one_tenant_needs_no_header() -> None:
+    assert rules.choose_tenant(["acme"], "") == "acme"
+    assert rules.choose_tenant(["acme", "other"], "other") == "other"
+
+
+def test_wallet_gets_no_tenant_it_is_not_registered_in() -> None:
+    with pytest.raises(TenantMismatch):
+        rules.choose_tenant(["acme"], "other")
+    with pytest.raises(TenantRequired):
+        rules.choose_tenant(["acme", "other"], "")
+    with pytest.raises(WalletLoginRefused):
+        rules.choose_tenant([], "acme")
+
+
+def hashed(password: str) -> str:
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+
+
+async def test_password_is_checked_whatever_the_case_of_the_name() -> None:
+    passwords = Passwords(parse_users(f"Alice:{hashed('geheim')}:user"))
+    user = await passwords.check(" ALICE ", "geheim")
+
+    assert user is not None
+    assert user.name == "Alice"
+    assert await passwords.check("alice", "Geheim") is None
+    assert await passwords.check("alice", "") is None
+    assert await passwords.check("nobody", "geheim") is None
+
+
+async def test_hash_that_another_tool_wrote_is_accepted() -> None:
+    written = hashed("geheim").replace("$2b$", "$2y$")
+    passwords = Passwords(parse_users(f"alice:{written}:user"))
+
+    assert await passwords.check("alice", "geheim") is not None
+
+
+@pytest.mark.parametrize("password", ["x" * 100, "ü" * 72, "a\0b", "\ud800"])
+async def test_unusual_password_is_wrong_and_not_an_error(password: str) -> None:
+    passwords = Passwords(parse_users(f"alice:{hashed('geheim')}:user"))
+
+    assert await passwords.check("alice", password) is None
+
+
+async def test_password_longer_than_bcrypt_reads_fits_its_hash() -> None:
+    passwords = Passwords(parse_users(f"alice:{hashed('x' * 100)}:user"))
+
+    assert await passwords.check("alice", "x" * 100) is not None
+
+
+async def test_unknown_name_takes_the_work_of_the_costliest_hash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = parse_users(
+        f"a:{hashed('a')}:user,b:{bcrypt.hashpw(b'b', bcrypt.gensalt(5)).decode()}:user"
+    )
+    seen: list[bytes] = []
+    genuine = bcrypt.checkpw
+
+    def watched(given: bytes, against: bytes) -> bool:
+        seen.append(against)
+        return genuine(given, against)
+
+    monkeypatch.setattr(bcrypt, "checkpw", watched)
+    await Passwords(users).check("nobody", "a")
+
+    assert seen[0].startswith(b"$2b$05$")
+
+
+async def test_queue_of_password_checks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("servicelayer_api.auth.passwords._WAITING", 0)
+
+    with pytest.raises(TooManyLogins):
+        await Passwords({}).check("a", "b")

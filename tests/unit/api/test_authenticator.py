@@ -1,0 +1,223 @@
+"""Credentials and tenants, without a database or a server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from servicelayer_api.clock import FixedClock
+from servicelayer_api.crypto.tokens import Claims, TokenSigner
+from servicelayer_api.errors import Invalid, Unauthenticated
+from servicelayer_api.ids import new_id
+from servicelayer_api.web import auth
+from servicelayer_api.web.auth import Authenticator
+from servicelayer_api.web.principal import (
+    AdminOnly,
+    Caller,
+    Credential,
+    CredentialKind,
+    Principal,
+    Role,
+    TenantMismatch,
+    TenantRequired,
+)
+from servicelayer_api.web.users import User, parse_users
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HASH = "$2b$04$abcdefghijklmnopqrstuu" + "v" * 31
+USERS = parse_users(f"Alice:{HASH}:admin,bob:{HASH}:user:acme")
+SIGNER = TokenSigner("a-secret-of-more-than-thirty-two-characters")
+KEY_OWNER = Credential(
+    user="key:ci", role=Role.USER, kind=CredentialKind.KEY, tenant="acme", account_id=new_id()
+)
+
+
+class Keys:
+    """Knows one key."""
+
+    async def find_credential(self, key: str) -> Credential | None:
+        return KEY_OWNER if key == "slk_known" else None
+
+
+def make(
+    *, users: Mapping[str, User] = USERS, default_tenant: str = ""
+) -> tuple[Authenticator, FixedClock]:
+    clock = FixedClock(NOW)
+    return Authenticator(
+        clock=clock,
+        tokens=["tok-1", "tok-2"],
+        users=users,
+        signer=SIGNER,
+        account_keys=Keys(),
+        default_tenant=default_tenant,
+    ), clock
+
+
+def claims_of(name: str, lifetime: int = 3600) -> Claims:
+    user = USERS[name]
+    return Claims(
+        sub=user.name,
+        role=user.role,
+        method="password",
+        jti="j",
+        iat=int(NOW.timestamp()),
+        exp=int(NOW.timestamp()) + lifetime,
+        tenant=user.tenant,
+        fingerprint=user.fingerprint,
+    )
+
+
+def bearer(claims: Claims) -> str:
+    return f"Bearer {SIGNER.sign(claims)}"
+
+
+async def test_platform_token_is_role_token_and_names_its_tenant() -> None:
+    authenticator, _ = make()
+    credential = await authenticator.authenticate("bEaReR tok-2")
+
+    assert (credential.user, credential.role) == ("token", Role.TOKEN)
+    assert authenticator.bind(credential, " acme ").tenant == "acme"
+    assert authenticator.bind(credential, "").tenant is None
+
+
+async def test_platform_token_without_header_gets_the_default_tenant() -> None:
+    authenticator, _ = make(default_tenant="main")
+    credential = await authenticator.authenticate("Bearer tok-1")
+
+    assert authenticator.bind(credential, "").tenant == "main"
+    assert authenticator.bind(credential, "acme").tenant == "acme"
+
+
+async def test_user_without_tenant_names_one_in_each_request() -> None:
+    authenticator, _ = make()
+    credential = await authenticator.authenticate(bearer(claims_of("alice")))
+
+    assert credential.role is Role.ADMIN
+    assert authenticator.bind(credential, "acme").tenant == "acme"
+    assert authenticator.bind(credential, "other").tenant == "other"
+
+
+@pytest.mark.parametrize("header", [bearer(claims_of("bob")), "Bearer slk_known"])
+async def test_bound_credential_acts_for_its_own_tenant_only(header: str) -> None:
+    authenticator, _ = make(default_tenant="main")
+    credential = await authenticator.authenticate(header)
+
+    assert authenticator.bind(credential, "").tenant == "acme"
+    assert authenticator.bind(credential, "acme").tenant == "acme"
+    with pytest.raises(TenantMismatch):
+        authenticator.bind(credential, "other")
+
+
+@pytest.mark.parametrize("tenant", ["a b", "ä", "x" * 129, "a\tb", "acme, other"])
+async def test_tenant_that_is_no_plain_name_is_refused(tenant: str) -> None:
+    authenticator, _ = make()
+    credential = await authenticator.authenticate("Bearer tok-1")
+
+    with pytest.raises(Invalid):
+        authenticator.bind(credential, tenant)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "tok-1",
+        "Basic dG9rLTE6",
+        "Bearer tok-3",
+        "Bearer tok-1 tok-2",
+        "Bearer tok-1, Bearer tok-2",
+        "Bearer slk_unknown",
+        "Bearer a.b.c",
+        "Bearer " + "x" * 5000,
+        bearer(replace(claims_of("alice"), sub="nobody")),
+        bearer(replace(claims_of("bob"), role="admin")),
+        bearer(replace(claims_of("bob"), tenant=None)),
+        bearer(replace(claims_of("bob"), tenant="other")),
+        bearer(replace(claims_of("bob"), fingerprint="of an older password")),
+        bearer(replace(claims_of("alice"), fingerprint=None)),
+        bearer(replace(claims_of("alice"), method="wallet")),
+    ],
+)
+async def test_what_is_no_valid_credential_is_refused(header: str) -> None:
+    authenticator, _ = make()
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(header)
+
+
+async def test_token_that_was_remembered_is_refused_when_it_expires() -> None:
+    authenticator, clock = make()
+    header = bearer(claims_of("alice", lifetime=10))
+    await authenticator.authenticate(header)
+    clock.advance(timedelta(seconds=9))
+    await authenticator.authenticate(header)
+    clock.advance(timedelta(seconds=1))
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(header)
+
+
+async def test_removed_user_ends_the_tokens_made_before() -> None:
+    authenticator, _ = make(users={})
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(bearer(claims_of("alice")))
+
+
+async def test_wallet_token_is_bound_and_of_role_user() -> None:
+    authenticator, _ = make()
+    claims = replace(
+        claims_of("bob"), sub="NepwUjd9GhqgNkrfXaxj9mmsFhFzGoFuWM", method="wallet", role="admin"
+    )
+    credential = await authenticator.authenticate(bearer(claims))
+
+    assert (credential.role, credential.tenant) == (Role.USER, "acme")
+
+
+async def test_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_CACHE_SIZE", 3)
+    authenticator, _ = make()
+    for number in range(10):
+        await authenticator.authenticate(bearer(replace(claims_of("alice"), jti=str(number))))
+
+    assert len(authenticator._verified) == 3
+
+
+def caller(role: Role, tenant: str | None) -> Caller:
+    credential = Credential(user="u", role=role, kind=CredentialKind.PASSWORD)
+    return Caller(
+        method="GET",
+        path="/",
+        request_id="r",
+        remote_addr="",
+        user_agent="",
+        principal=Principal(credential=credential, tenant=tenant),
+    )
+
+
+def test_caller_without_principal_is_refused_wherever_one_is_needed() -> None:
+    nobody = Caller(method="GET", path="/", request_id="r", remote_addr="", user_agent="")
+
+    for needs in (nobody.require_principal, nobody.require_tenant, nobody.require_admin):
+        with pytest.raises(Unauthenticated):
+            needs()
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.TOKEN, Role.RUNNER])
+def test_only_an_admin_passes_where_an_admin_is_needed(role: Role) -> None:
+    assert caller(Role.ADMIN, "acme").require_admin().user == "u"
+    with pytest.raises(AdminOnly):
+        caller(role, "acme").require_admin()
+
+
+def test_admin_without_tenant_is_refused() -> None:
+    with pytest.raises(TenantRequired):
+        caller(Role.ADMIN, None).require_admin()

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from servicelayer_api import observability
+from servicelayer_api.settings import Secret, Settings
+from servicelayer_api.web.edge import REQUEST_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], _ = handlers, root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def _configured(**settings: object) -> io.StringIO:
+    out = io.StringIO()
+    observability.configure(Settings(**settings), out)  # pyright: ignore[reportArgumentType]
+    return out
+
+
+def test_a_line_is_json_with_level_time_and_request() -> None:
+    out = _configured()
+    token = REQUEST_ID.set("r-1")
+
+    structlog.get_logger("here").info("something happened", count=3)
+
+    REQUEST_ID.reset(token)
+    line = json.loads(out.getvalue())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "message": "something happened",
+        "count": 3,
+        "level": "info",
+        "logger": "here",
+        "request_id": "r-1",
+    }
+
+
+def test_lines_below_the_level_are_not_written() -> None:
+    out = _configured(log_level="warning")
+
+    structlog.get_logger("here").info("quiet")
+    logging.getLogger("library").info("quiet")
+
+    assert out.getvalue() == ""
+
+
+def _fail(local: str) -> None:
+    assert local
+    raise RuntimeError(f"Bearer canary-two, {_JWT}")
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_secrets_are_blanked_wherever_they_come_from(log_format: str) -> None:
+    out = _configured(
+        log_format=log_format,
+        api_tokens=Secret("canary-one,canary-two"),
+        auth_jwt_secret=Secret('canary"three'),
+    )
+    hidden = "canary-local-variable"
+
+    structlog.get_logger("a").info("canary-one", field={"deep": ["canary-two"]})
+    logging.getLogger("library").warning('said "canary"three"')
+    try:
+        _fail(hidden)
+    except RuntimeError:
+        structlog.get_logger("a").exception("failed")
+    logging.getLogger("b").warning("postgres://user:hunter22@host/db")
+
+    written = out.getvalue()
+    assert [
+        s for s in ("canary-one", "canary-two", 'canary"three', _JWT, "hunter22") if s in written
+    ] == []
+    assert hidden not in written
+    assert "RuntimeError" in written
+    assert written.count("[redacted]") >= 5
+
+
+def test_text_is_for_people() -> None:
+    out = _configured(log_format="text")
+
+    structlog.get_logger("here").warning("look out", place="door")
+
+    assert "look out" in out.getvalue()
+    assert "place=door" in out.getvalue()
