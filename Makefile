@@ -78,6 +78,11 @@ crds: ## Copy the CRD into its chart
 	@mkdir -p charts/servicelayer-operator-crds/files && cp crds/*.yaml charts/servicelayer-operator-crds/files/
 
 ##@ Upkeep
+.PHONY: docs
+docs: setup ## Write the generated reference pages anew
+	@$(PY) -m support.crd_reference
+	@$(PY) -m support.api_settings_reference
+
 .PHONY: lock
 lock: setup ## Resolve the hashed lock files anew
 	@.ci/lock

@@ -15,6 +15,13 @@ from servicelayer_operator.resource import ServiceLayer
 CONFIG_DIRECTORY: Final = "/app/configs"
 CONFIG_FILE: Final = "config.yaml"
 LISTEN_ADDR: Final = ":8080"
+PRIVATE_NETWORKS: Final = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+)
 
 
 def build_config_map(resource: ServiceLayer, version: str) -> dict[str, Any]:
@@ -37,9 +44,21 @@ def settings(resource: ServiceLayer) -> dict[str, str | int | bool]:
     """Collect the API's settings that are no secret, by their variable's name in lower case."""
     api = resource.spec.api
     return {
+        **_proxies(resource),
         "listen_addr": LISTEN_ADDR,
         "log_format": api.log_format,
         "log_level": api.log_level,
         "migrate": False,
         "module_slow_ms": api.module_slow_ms,
     }
+
+
+def _proxies(resource: ServiceLayer) -> dict[str, str]:
+    """Believe the Ingress controller about who calls, where nobody else can reach the pods.
+
+    Its pods' addresses are not known here, so every private network is believed, and only while the
+    NetworkPolicy keeps others away. TRUSTED_PROXIES in spec.api.extraEnv narrows it.
+    """
+    if not resource.spec.network_policy.enabled:
+        return {}
+    return {"trusted_proxies": ",".join(PRIVATE_NETWORKS)}

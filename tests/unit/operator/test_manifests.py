@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servicelayer_operator.manifests import BuildInputs, Claim, Manifest, build_all
+from servicelayer_operator.manifests.config_map import config_data
 from servicelayer_operator.manifests.labels import APPLIED_HASH, label_value
 from servicelayer_operator.manifests.manifest import digest
 from servicelayer_operator.manifests.names import image_version
@@ -222,6 +223,14 @@ def test_an_edit_of_the_settings_rolls_the_pods(api: dict[str, Any]) -> None:
     assert template({**EMBEDDED, "api": api}) != template(EMBEDDED)
 
 
+def test_proxies_are_believed_only_behind_the_network_policy() -> None:
+    open_to_all = layer({**EMBEDDED, "networkPolicy": {"enabled": False}})
+
+    assert "trusted_proxies" in config_data(layer(EMBEDDED))["config.yaml"]
+    assert "trusted_proxies" not in config_data(open_to_all)["config.yaml"]
+    assert template({**EMBEDDED, "networkPolicy": {"enabled": False}}) != template(EMBEDDED)
+
+
 def test_a_changed_secret_rolls_the_pods() -> None:
     changed = msgspec.structs.replace(EMBEDDED_INPUTS, secret_fingerprint="other")
 
@@ -233,7 +242,6 @@ def test_a_changed_secret_rolls_the_pods() -> None:
     [
         {"api": {"replicas": 5}},
         {"expose": {"mode": "Ingress", "host": "a.example.com"}},
-        {"networkPolicy": {"enabled": False}},
         {"database": {"embedded": {"storage": "9Gi"}}},
         {"deletionPolicy": "Retain"},
     ],
