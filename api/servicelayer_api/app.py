@@ -1,0 +1,68 @@
+"""The composition root: every feature of the product is named here, by hand, in build order.
+
+`create_app` only wires; nothing is opened before the server sends `lifespan.startup`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from servicelayer_api import accounts, api_keys, audit, auth, system
+from servicelayer_api.clock import SystemClock
+from servicelayer_api.db import Database
+from servicelayer_api.db.migrations import load_migrations
+from servicelayer_api.web.application import Application
+from servicelayer_api.web.feature import Core, Feature
+from servicelayer_api.web.modules import ModuleRegistry
+from servicelayer_api.web.store_module import Store
+
+if TYPE_CHECKING:
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.settings import Settings
+
+
+def build_features(core: Core, store: Store) -> list[Feature]:
+    """Build each feature with what it needs; a later one may be given an earlier one's service.
+
+    Middleware runs in the order of this list, the first outermost.
+    """
+    audit_log = audit.build_service(core)
+    account_book = accounts.build_service(core, audit_log)
+    key_ring = api_keys.build_service(core, audit_log, account_book)
+    return [
+        audit.build(core, audit_log),
+        auth.build(core, audit_log, account_book, key_ring),
+        accounts.build(account_book),
+        api_keys.build(key_ring),
+        system.build(core, store),
+    ]
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    database: Database | None = None,
+    metrics: CollectorRegistry | None = None,
+) -> Application:
+    """Compose the ASGI application.
+
+    Args:
+        settings: What the program was told.
+        clock: Another source of time, for tests.
+        database: Another database, for tests.
+        metrics: Another registry of metrics, for tests.
+    """
+    time = clock or SystemClock()
+    core = Core(
+        settings=settings,
+        clock=time,
+        database=database or Database.from_settings(settings),
+        metrics=metrics or CollectorRegistry(),
+        modules=ModuleRegistry(time),
+    )
+    store = Store(core.database, latest=load_migrations()[-1].version)
+    core.modules.add(store.module())
+    return Application(core, build_features(core, store))

@@ -1,0 +1,56 @@
+"""Time as an argument: what decides by time is given a `Clock`, so that a test can hold it still.
+
+Invariant: every `datetime` in the program is aware and in UTC.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Tell the time: aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Tell seconds that never run backwards; only differences mean something."""
+        ...
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """Tell the time: aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Tell seconds that never run backwards."""
+        return time.monotonic()
+
+
+class FixedClock:
+    """A clock that moves only when it is told to; for tests and replays."""
+
+    def __init__(self, at: datetime) -> None:
+        """Stop the clock at a moment (aware)."""
+        self._now = at.astimezone(UTC)
+        self._monotonic = 0.0
+
+    def now(self) -> datetime:
+        """Tell the time it was set to."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Tell the seconds it was advanced by."""
+        return self._monotonic
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self._now += by
+        self._monotonic += by.total_seconds()

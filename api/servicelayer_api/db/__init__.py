@@ -1,0 +1,9 @@
+"""PostgreSQL: the pool, transactions, the migration runner and leases.
+
+Promise: code above this room sees a `Connection` and `ServiceError`s, and never has to know whether
+the database was away a moment ago.
+"""
+
+from servicelayer_api.db.pool import Connection, Database, parse_dsn
+
+__all__ = ["Connection", "Database", "parse_dsn"]

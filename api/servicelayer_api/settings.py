@@ -1,0 +1,203 @@
+"""The API's settings: one frozen struct, which `settings_loader` fills.
+
+Invariant: a field is named as its environment variable in lower case, and a `Settings` that exists
+is valid. Secrets are `Secret` objects, which show themselves only when asked (`reveal`). This table
+is also the source of the settings reference: each field carries its description.
+
+Refused: defaults for anything that guards access, and values that are published anywhere as
+examples.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be used; the message is one line for a person."""
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A value that must not be seen: its text form is a mask."""
+
+    value: str
+
+    def reveal(self) -> str:
+        """Give the value to the code that needs it."""
+        return self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self.value else "Secret()"
+
+    __str__ = __repr__
+
+
+NO_SECRET = Secret("")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A host and a port to listen on; an empty host is every interface, port 0 any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+type Duration = Annotated[float, Meta(extra={"kind": "duration"})]
+"""Seconds inside; written `15s`, `1h30m`, `250ms` outside, or as a plain number of seconds."""
+
+type LogLevel = Literal["debug", "info", "warning", "error"]
+type LogFormat = Literal["json", "text"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set about the API."""
+
+    # Database
+    database_url: Annotated[
+        Secret,
+        Meta(description="PostgreSQL: postgres://user:password@host:5432/name?sslmode=require"),
+    ] = NO_SECRET
+    database_pool_size: Annotated[
+        int, Meta(ge=1, le=200, description="Connections a process keeps open at most")
+    ] = 8
+    database_statement_cache: Annotated[
+        bool, Meta(description="Prepared statements; off behind PgBouncer before 1.21")
+    ] = True
+    database_timeout: Annotated[
+        Duration, Meta(gt=0, description="Longest time a single statement may take")
+    ] = 10.0
+    migrate: Annotated[
+        bool, Meta(description="Run pending migrations when serving starts; off under the operator")
+    ] = True
+    migrate_lock_timeout: Annotated[
+        Duration, Meta(gt=0, description="How long to wait for another process that is migrating")
+    ] = 300.0
+
+    # Authentication
+    api_tokens: Annotated[Secret, Meta(description="Platform tokens, separated by commas")] = (
+        NO_SECRET
+    )
+    auth_users: Annotated[
+        Secret, Meta(description="user:bcrypt-hash:role[:tenant], separated by commas")
+    ] = NO_SECRET
+    auth_jwt_secret: Annotated[
+        Secret, Meta(description="Key that signs login tokens, 32 characters or more")
+    ] = NO_SECRET
+    auth_token_ttl: Annotated[
+        Duration, Meta(gt=0, description="How long a login token is valid")
+    ] = 86400.0
+    auth_max_failures: Annotated[
+        int, Meta(ge=1, description="Failed logins of one name or address before it is locked out")
+    ] = 10
+    auth_lockout: Annotated[
+        Duration,
+        Meta(gt=0, description="How long a lock-out lasts, and the window failures count in"),
+    ] = 900.0
+    wallet_login: Annotated[
+        Literal["registered", "off"], Meta(description="Who may log in with a Neo wallet")
+    ] = "registered"
+    default_tenant: Annotated[
+        str, Meta(max_length=128, description="Tenant of a platform token that names none")
+    ] = ""
+
+    # Cryptography
+    secret_encryption_key: Annotated[
+        Secret, Meta(description="32 bytes, as 64 hex digits or base64")
+    ] = NO_SECRET
+    random_signing_key: Annotated[
+        Secret, Meta(description="Ed25519 private key, base64 of 32 or 64 bytes")
+    ] = NO_SECRET
+
+    # Server
+    listen_addr: Annotated[
+        Address, Meta(description="host:port to listen on; :8080 is every interface")
+    ] = Address("", 8080)
+    web_workers: Annotated[int, Meta(ge=1, le=64, description="Server processes")] = 1
+    shutdown_grace_seconds: Annotated[
+        float, Meta(gt=0, description="Longest time for a clean stop")
+    ] = 25.0
+    shutdown_delay_seconds: Annotated[
+        float, Meta(ge=0, description="How long to go on taking requests after readiness went down")
+    ] = 3.0
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body")] = (
+        4 * 1024 * 1024
+    )
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks (CIDR) whose X-Forwarded-* headers are believed"),
+    ] = ()
+    cors_allowed_origins: Annotated[
+        tuple[str, ...], Meta(description="Origins a browser may call from; * is any")
+    ] = ("*",)
+
+    # Observability
+    log_level: Annotated[LogLevel, Meta(description="Least level that is logged")] = "info"
+    log_format: Annotated[LogFormat, Meta(description="json for machines, text for people")] = (
+        "json"
+    )
+    module_slow_ms: Annotated[
+        int,
+        Meta(ge=0, description="A module that took this long to start or stop is listed as slow"),
+    ] = 1000
+    audit_log_path: Annotated[
+        str, Meta(description="File for the audit log, one JSON object a line")
+    ] = ""
+
+    # Oracle
+    oracle_ttl_seconds: Annotated[int, Meta(ge=0, description="Age at which a request expires")] = 0
+    oracle_max_attempts: Annotated[int, Meta(ge=1, description="Attempts of an oracle request")] = 3
+    oracle_dlq_enabled: Annotated[
+        bool, Meta(description="Keep exhausted requests as dead letters")
+    ] = False
+    oracle_runner_tokens: Annotated[
+        Secret, Meta(description="Tokens of oracle runners, separated by commas")
+    ] = NO_SECRET
+
+    # Gas bank
+    gasbank_resolver_url: Annotated[str, Meta(description="Settlement resolver")] = ""
+    gasbank_resolver_key: Annotated[Secret, Meta(description="Key for the resolver")] = NO_SECRET
+    gasbank_poll_interval: Annotated[
+        Duration, Meta(gt=0, description="Pace of settlement polls")
+    ] = 15.0
+    gasbank_max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a settlement")] = 5
+
+    # Feeds
+    pricefeed_fetch_url: Annotated[str, Meta(description="Source of prices")] = ""
+    pricefeed_fetch_key: Annotated[Secret, Meta(description="Key for the source of prices")] = (
+        NO_SECRET
+    )
+    datafeeds_aggregation: Annotated[
+        Literal["median", "mean", "min", "max"],
+        Meta(description="Default aggregation of data feeds"),
+    ] = "median"
+
+    # Neo
+    neo_rpc_url: Annotated[str, Meta(description="JSON-RPC address of a Neo N3 node")] = ""
+    neo_snapshot_dir: Annotated[str, Meta(description="Folder of state snapshots")] = "./snapshots"
+    neo_stable_buffer: Annotated[
+        int, Meta(ge=0, description="Blocks behind the tip that count as stable")
+    ] = 12
+
+    # RocketMQ
+    rocketmq_nameserver: Annotated[str, Meta(description="host:port of the name server")] = ""
+    rocketmq_topic_prefix: Annotated[str, Meta(description="Prefix of topics")] = "sl"
+    rocketmq_consumer_group: Annotated[str, Meta(description="Consumer group")] = ""
+
+    def secrets(self) -> tuple[str, ...]:
+        """List the values that must never be logged, longest first."""
+        found: set[str] = set()
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, Secret) and value:
+                found.add(value.value)
+        return tuple(sorted(found, key=len, reverse=True))

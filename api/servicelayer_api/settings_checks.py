@@ -1,0 +1,118 @@
+"""What must hold before the program may serve: nothing required is missing or widely known.
+
+A refusal names the variable and how to make a good value; it never repeats what was written.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from servicelayer_api.db.pool import parse_dsn
+from servicelayer_api.settings import SettingsError
+
+if TYPE_CHECKING:
+    from servicelayer_api.settings import Secret, Settings
+
+_LEAST_JWT_SECRET = 32
+_KEY_BYTES = 32
+_SIGNING_KEY_BYTES = (32, 64)
+_KNOWN = frozenset({
+    *("admin", "adminadmin", "change-me", "change-this", "changeit", "changeme", "default"),
+    *("dev", "dev-token", "devtoken", "example", "password", "secret", "test", "test-token"),
+    *("token", "your-32-byte-key", "your-jwt-secret", "your-password", "your-secret"),
+    *("your-secure-token", "your-token"),
+})  # fmt: skip
+
+
+def check_database(settings: Settings) -> None:
+    """Check what every command that touches the database needs.
+
+    Raises:
+        SettingsError: It is missing or malformed.
+    """
+    dsn = settings.database_url.reveal()
+    if not dsn:
+        raise SettingsError(
+            "DATABASE_URL is not set; write postgres://user:password@host:5432/name?sslmode=require"
+        )
+    fault = parse_dsn(dsn)
+    if fault is not None:
+        raise SettingsError(f"DATABASE_URL: {fault}")
+
+
+def check_serve(settings: Settings) -> None:
+    """Check what serving needs.
+
+    Raises:
+        SettingsError: A setting is missing, malformed, or a value that everybody knows.
+    """
+    check_database(settings)
+    _check_credentials(settings)
+    _check_keys(settings)
+
+
+def _check_credentials(settings: Settings) -> None:
+    if not settings.api_tokens and not (settings.auth_users and settings.auth_jwt_secret):
+        raise SettingsError(
+            "API_TOKENS is not set, nor are AUTH_USERS and AUTH_JWT_SECRET: nobody could call; "
+            "set API_TOKENS to the output of: openssl rand -hex 32"
+        )
+    if settings.auth_users and not settings.auth_jwt_secret:
+        raise SettingsError(
+            "AUTH_JWT_SECRET is not set but AUTH_USERS is: nobody could log in; "
+            "set it to the output of: openssl rand -hex 32"
+        )
+    for name in ("api_tokens", "oracle_runner_tokens"):
+        secret: Secret = getattr(settings, name)
+        for token in secret.reveal().split(","):
+            _refuse_known(name.upper(), token)
+    secret = settings.auth_jwt_secret
+    _refuse_known("AUTH_JWT_SECRET", secret.reveal())
+    if secret and len(secret.reveal()) < _LEAST_JWT_SECRET:
+        raise SettingsError(
+            f"AUTH_JWT_SECRET is shorter than {_LEAST_JWT_SECRET} characters; "
+            "set it to the output of: openssl rand -hex 32"
+        )
+
+
+def _check_keys(settings: Settings) -> None:
+    key = settings.secret_encryption_key.reveal()
+    if not key:
+        raise SettingsError(
+            "SECRET_ENCRYPTION_KEY is not set; set it to the output of: openssl rand -hex 32"
+        )
+    _refuse_known("SECRET_ENCRYPTION_KEY", key)
+    if len(key.encode()) != _KEY_BYTES and _decoded_length(key) != _KEY_BYTES:
+        raise SettingsError(
+            "SECRET_ENCRYPTION_KEY is not 32 bytes in hex or base64; "
+            "set it to the output of: openssl rand -hex 32"
+        )
+    signing = settings.random_signing_key.reveal()
+    if signing and _decoded_length(signing) not in _SIGNING_KEY_BYTES:
+        raise SettingsError(
+            "RANDOM_SIGNING_KEY is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
+        )
+
+
+def _refuse_known(variable: str, value: str) -> None:
+    text = value.strip()
+    if text.lower() in _KNOWN or (text.startswith("<") and text.endswith(">")):
+        raise SettingsError(
+            f"{variable} holds a value that stands in documentation, so everybody knows it; "
+            "set it to the output of: openssl rand -hex 32"
+        )
+
+
+def _decoded_length(text: str) -> int:
+    """Tell how many bytes a text stands for, in hex or in either base64; -1 when it is neither."""
+    try:
+        return len(bytes.fromhex(text))
+    except ValueError:
+        pass
+    try:
+        plain = text.replace("-", "+").replace("_", "/")
+        return len(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        return -1

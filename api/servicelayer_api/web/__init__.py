@@ -1,0 +1,1 @@
+"""What every request passes: problems, probes, metrics, CORS, request ids, strict decoding."""

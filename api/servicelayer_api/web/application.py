@@ -1,0 +1,128 @@
+"""The ASGI application: all routes, inside the features' middleware, inside the edge."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from servicelayer_api.errors import ServiceError
+from servicelayer_api.web import metrics
+from servicelayer_api.web.body import StrictBody
+from servicelayer_api.web.edge import Edge
+from servicelayer_api.web.exposition import Exposition, expose_metrics
+from servicelayer_api.web.health import probe_routes
+from servicelayer_api.web.lifecycle import Lifecycle
+from servicelayer_api.web.openapi import ApiDescription, page_routes
+from servicelayer_api.web.problem_pages import problem_routes
+from servicelayer_api.web.problems import handle
+from servicelayer_api.web.public import PublicPaths
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+    from servicelayer_api.web.feature import Core, Feature
+
+_log = structlog.get_logger(__name__)
+
+
+class Application:
+    """What the server calls; `litestar` is the router inside, `lifecycle` what runs beside it."""
+
+    def __init__(self, core: Core, features: Sequence[Feature]) -> None:
+        """Put the parts together.
+
+        Args:
+            core: What the features share.
+            features: In the order in which their middleware wraps, the first outermost.
+        """
+        self.core = core
+        self.lifecycle = Lifecycle(core.modules)
+        for feature in features:
+            self.lifecycle.add_workers(feature.workers)
+            for module in feature.modules:
+                core.modules.add(module)
+        instruments = metrics.register(core.metrics, core.modules, core.database.figures)
+        self.litestar = self._router(features)
+        self.description = ApiDescription(self.litestar)
+        self.public = PublicPaths.of(self.litestar.routes)
+        inner: ASGIApp = self.litestar
+        for feature in reversed(features):
+            for middleware in reversed(feature.middleware):
+                inner = middleware(inner, self.public)
+        self.edge = Edge(inner, core.settings, instruments)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or start and stop with the server."""
+        if cast("str", scope["type"]) == "lifespan":
+            await self.litestar(scope, receive, send)
+        else:
+            await self.edge(scope, receive, send)
+
+    def drain(self) -> None:
+        """Ask clients to go elsewhere: readiness goes down, answers close their connection."""
+        self.lifecycle.draining = True
+        self.edge.draining = True
+
+    def openapi(self) -> bytes:
+        """Give the OpenAPI document as JSON."""
+        return self.description.document()
+
+    def _router(self, features: Sequence[Feature]) -> Litestar:
+        shared: dict[str, Any] = {
+            "lifecycle": self.lifecycle,
+            "exposition": Exposition(self.core.metrics),
+            "description": _Later(self),
+        }
+        for feature in features:
+            shared.update(feature.dependencies)
+        return Litestar(
+            route_handlers=[
+                *probe_routes,
+                expose_metrics,
+                *problem_routes,
+                *page_routes,
+                *(route for feature in features for route in feature.routes),
+            ],
+            dependencies={name: _provide(value) for name, value in shared.items()},
+            dto=StrictBody.for_application(),
+            return_dto=None,
+            exception_handlers={
+                ServiceError: handle,
+                HTTPException: handle,
+                Exception: handle,
+            },
+            lifespan=[self._lifespan],
+            logging_config=None,
+            openapi_config=None,
+            request_max_body_size=self.core.settings.max_body_bytes,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Litestar) -> AsyncGenerator[None]:
+        async with self.lifecycle.running():
+            _log.info("serving", modules=len(self.core.modules.states()))
+            yield
+        _log.info("stopped")
+
+
+class _Later:
+    """Breaks the circle between the router and the description that is read off it."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def document(self) -> bytes:
+        return self._application.description.document()
+
+
+def _provide(value: object) -> Provide:
+    provide = Provide(lambda: value, use_cache=True, sync_to_thread=False)
+    provide.value = value
+    return provide

@@ -1,0 +1,189 @@
+"""The outermost layer: what every request passes through, in one ASGI middleware.
+
+It gives the request an id and the caller's true address, answers CORS preflights, cleans doubled
+slashes, puts the constant headers on every answer, counts and times, and turns what escapes from
+the layers inside into a problem. One layer and not six, because each layer costs a call and a
+closure per request.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+from servicelayer_api.ids import new_id
+from servicelayer_api.web.problems import send_problem
+from servicelayer_api.web.proxies import TrustedProxies
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+    from servicelayer_api.settings import Settings
+    from servicelayer_api.web.metrics import HttpMetrics
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SLASHES = re.compile(r"/{2,}")
+_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})
+_SERVER_ERROR = 500
+_METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
+_ALLOWED = (
+    b"Authorization, Content-Type, X-Tenant-ID, X-Oracle-Runner-Token, "
+    b"Idempotency-Key, X-Request-ID"
+)
+_EXPOSED = (
+    b"X-Next-Cursor, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed"
+)
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+_CLOSE = (b"connection", b"close")
+
+_log = structlog.get_logger(__name__)
+
+
+class Edge:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: HttpMetrics) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers.
+            settings: Proxies and origins.
+            metrics: Where requests are counted.
+        """
+        self._app = app
+        self._metrics = metrics
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        origins = settings.cors_allowed_origins
+        self._any_origin = "*" in origins
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._constant = (
+            *(((b"access-control-allow-origin", b"*"),) if self._any_origin else ()),
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", _ALLOWED),
+            (b"access-control-expose-headers", _EXPOSED),
+            *_SECURITY,
+        )
+        self.draining = False
+
+    @property
+    def inflight(self) -> int:
+        """How many requests are being answered."""
+        return self._metrics.inflight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        details = cast("dict[str, Any]", scope)
+        request_id, origin = self._read_headers(details)
+        token = REQUEST_ID.set(request_id)
+        status = _SERVER_ERROR
+        headers = self._headers(details, request_id, origin)
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *headers]
+                if self.draining:
+                    message["headers"].append(_CLOSE)
+            await send(message)
+
+        method, path = details["method"], details["path"]
+        self._metrics.inflight += 1
+        try:
+            await self._respond(scope, receive, answer)
+        finally:
+            self._metrics.inflight -= 1
+            seconds = time.perf_counter() - began
+            self._metrics.observe(method, details.get("path_template"), status, seconds)
+            if method not in _QUIET or status >= _SERVER_ERROR:
+                _log.info(
+                    "request", method=method, path=path, status=status, ms=round(seconds * 1000, 1)
+                )
+            REQUEST_ID.reset(token)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        details = cast("dict[str, Any]", scope)
+        if details["method"] == "OPTIONS":
+            await _empty(send, 204, [(b"access-control-max-age", b"600")])
+            return
+        if "//" in details["path"]:
+            await _redirect(send, details)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as exc:
+            if started:
+                # Too late for another answer: the server cuts the connection, which the caller
+                # sees.
+                _log.exception("request failed half way")
+                raise
+            await send_problem(scope, send, exc)
+
+    def _read_headers(self, scope: dict[str, Any]) -> tuple[str, bytes]:
+        """Settle the request's id and the caller's address; give the id and the origin."""
+        request_id, origin = b"", b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+                request_id = value
+            elif name == b"origin":
+                origin = value
+        scope["request_id"] = request_id.decode() if request_id else str(new_id())
+        if self._proxies and scope.get("client"):
+            caller, scheme = self._proxies.caller(scope["client"][0], scope["headers"])
+            scope["client"] = (caller, scope["client"][1])
+            scope["scheme"] = scheme or scope["scheme"]
+        return scope["request_id"], origin
+
+    def _headers(
+        self, scope: dict[str, Any], request_id: str, origin: bytes
+    ) -> list[tuple[bytes, bytes]]:
+        headers = [*self._constant, (b"x-request-id", request_id.encode())]
+        if not self._any_origin:
+            headers.append((b"vary", b"Origin"))
+            if origin in self._origins:
+                headers.append((b"access-control-allow-origin", origin))
+        if scope["scheme"] == "https":
+            headers.append(_HSTS)
+        return headers
+
+
+async def _empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _redirect(send: Send, scope: dict[str, Any]) -> None:
+    """Send the caller to the same path with single slashes, as the reference server does."""
+    clean = _SLASHES.sub("/", scope["raw_path"].decode("latin-1").partition("?")[0])
+    query = scope["query_string"].decode("latin-1")
+    target = f"{clean}?{query}" if query else clean
+    body = f'<a href="{html.escape(target)}">Temporary Redirect</a>.\n\n'.encode()
+    headers = [
+        (b"location", target.encode("latin-1")),
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 307, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
