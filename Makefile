@@ -21,7 +21,7 @@ demo: setup ## A real cluster, images, charts and one ServiceLayer serving throu
 
 .PHONY: test
 test: setup ## All tests: unit, contract, integration, e2e on a real cluster
-	@$(PY) -m pytest
+	@.ci/test
 
 ##@ While working
 .PHONY: dev
