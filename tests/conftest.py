@@ -14,7 +14,11 @@ pytest_plugins = ["support.cluster_fixtures"]
 
 TESTS = Path(__file__).parent
 ONE_CLUSTER = "real_cluster"
-LONG = (ONE_CLUSTER, "integration/operator/test_crashes.py")  # first, so that none ends alone
+LONG = (  # first, so that none ends alone
+    ONE_CLUSTER,
+    "integration/operator/test_crashes.py",
+    "integration/operator/test_steady_state.py",
+)
 
 
 @pytest.hookimpl(trylast=True)

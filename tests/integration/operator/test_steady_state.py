@@ -10,10 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Scene
 
-QUIET_SECONDS = 45
+QUIET_SECONDS = 300
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_a_settled_resource_is_not_written_to(scene: Scene) -> None:
     operator = scene.started(RESYNC_SECONDS="10")
     scene.create()
