@@ -82,6 +82,7 @@ crds: ## Copy the CRD into its chart
 docs: setup ## Write the generated reference pages anew
 	@$(PY) -m support.crd_reference
 	@$(PY) -m support.api_settings_reference
+	@$(PY) -m support.generated_pages
 
 .PHONY: lock
 lock: setup ## Resolve the hashed lock files anew
