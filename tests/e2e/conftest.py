@@ -8,6 +8,7 @@ the end of the run takes the namespaces away.
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,9 +76,16 @@ def served_once(stage: Stage) -> Layer:
     return layer
 
 
+@pytest.fixture(scope="session")
+def served_spec(served_once: Layer) -> dict[str, Any]:
+    """The spec of the common ServiceLayer with all defaults, as it is between the tests."""
+    return served_once.read()["spec"]
+
+
 @pytest.fixture
-def served(served_once: Layer) -> Layer:
-    """The common ServiceLayer, ready at the start of the test."""
+def served(served_once: Layer, served_spec: dict[str, Any]) -> Layer:
+    """The common ServiceLayer, ready at the start of the test, whatever the one before left."""
+    served_once.restore(served_spec)
     served_once.wait_ready()
     return served_once
 

@@ -73,7 +73,7 @@ def test_unreachable_database_is_tried_until_it_is_there(broken: Layer, database
 
 def test_wrong_password_stalls_while_old_pods_serve(broken: Layer, database: Database) -> None:
     serve(broken, database)
-    with SteadyLoad(broken.http, "/accounts") as load:
+    with SteadyLoad(broken.clients(), "/accounts") as load:
         broken.make_secret(SECRET, DATABASE_URL=database.url(password="wrong-canary"))
         _, _, message = broken.wait_condition("Stalled", "True", "DatabaseAuthFailed")
         load.wait_more(50)
@@ -90,7 +90,7 @@ def test_image_that_is_not_there_stalls_while_old_pods_serve(
     broken: Layer, database: Database
 ) -> None:
     serve(broken, database)
-    with SteadyLoad(broken.http, "/accounts") as load:
+    with SteadyLoad(broken.clients(), "/accounts") as load:
         broken.edit({"image": {"tag": "no-such-tag", "pullPolicy": "Never"}})
         _, _, message = broken.wait_condition("Stalled", "True", "ImagePullFailed")
         load.wait_more(50)
@@ -107,7 +107,7 @@ def test_setting_that_the_api_refuses_stalls_while_old_pods_serve(
     broken: Layer, database: Database
 ) -> None:
     serve(broken, database)
-    with SteadyLoad(broken.http, "/accounts") as load:
+    with SteadyLoad(broken.clients(), "/accounts") as load:
         broken.edit({"api": {"extraEnv": [{"name": "ORACLE_MAX_ATTEMPTS", "value": "often"}]}})
         _, _, message = broken.wait_condition("Stalled", "True", "ConfigInvalid")
         load.wait_more(50)
@@ -218,7 +218,7 @@ def test_port_in_use_stalls_while_old_pods_serve(
 ) -> None:
     serve(broken, database)
     request.getfixturevalue("squatter")
-    with SteadyLoad(broken.http, "/accounts") as load:
+    with SteadyLoad(broken.clients(), "/accounts") as load:
         # A policy takes effect a moment after it is made, so edit until a pod has the container.
         for milliseconds in range(1001, 1010):
             broken.edit({"api": {"moduleSlowMs": milliseconds}})

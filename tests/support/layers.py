@@ -59,6 +59,12 @@ class Layer:
         patch = json.dumps({"spec": spec})
         self.call("patch", narration.RESOURCE, self.name, "--type=merge", "-p", patch)
 
+    def restore(self, spec: Object) -> None:
+        """Give the resource this whole spec again, unless it has it."""
+        resource = self.read()
+        if resource["spec"] != spec:
+            self.call("replace", "-f", "-", stdin=json.dumps({**resource, "spec": spec}))
+
     def read(self) -> Object:
         """Return the resource as it is now."""
         return self.object(narration.RESOURCE, self.name)
@@ -153,8 +159,13 @@ class Layer:
 
     def http(self, *, tenant: str = "e2e", host: str = "") -> httpx.Client:
         """Return a client that reaches the API through the Ingress with the generated token."""
+        return self.clients(tenant=tenant, host=host)()
+
+    def clients(self, *, tenant: str = "e2e", host: str = "") -> Callable[[], httpx.Client]:
+        """Return a maker of such clients that asks the cluster for host and token only now."""
         token = self.secret(f"{self.name}-secrets", "API_TOKENS").split(",")[0]
-        return way_in.client(self.cluster, host or self.host, token=token, tenant=tenant)
+        known = host or self.host
+        return lambda: way_in.client(self.cluster, known, token=token, tenant=tenant)
 
     def delete(self, *, wait: bool = True) -> None:
         """Delete it, and what the user's manifests made beside it."""

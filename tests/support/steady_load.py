@@ -55,9 +55,10 @@ class SteadyLoad:
         while not self._end.is_set():
             with self._clients() as client:
                 for _ in range(10):
-                    self._send(client, started)
-                    if self._end.wait(_PAUSE_SECONDS):
+                    if self._end.is_set():
                         return
+                    self._send(client, started)
+                    self._end.wait(_PAUSE_SECONDS)
 
     def _send(self, client: httpx.Client, started: float) -> None:
         at = f"{time.monotonic() - started:.1f} s"
