@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Scene
-
     from support.operator_process import OperatorProcess
 
 # Generous: an unkilled installation makes about 25; the loop ends itself at the last one.

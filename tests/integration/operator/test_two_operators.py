@@ -9,7 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from conftest import Scene
-
     from support.operator_process import OperatorProcess
 
 LEADING = 'leader_election_master_status{name="servicelayer-operator"}'
