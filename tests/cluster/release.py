@@ -24,11 +24,13 @@ class ImageNames:
 
 def ensure_namespace(kubectl: Kubectl, name: str) -> bool:
     """Make a namespace that enforces the restricted standard; tell whether it had to be made."""
-    found = kubectl("get", "namespace", name, "-o", "json", check=False)
+    found = kubectl("get", "namespace", name, "-o", "jsonpath={.status.phase}", check=False)
+    if found.stdout.strip() == "Terminating":  # of a run just before this one
+        kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=180s", timeout=200)
     kubectl.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     )
-    return found.returncode != 0
+    return found.stdout.strip() != "Active"
 
 
 def operator_values(images: ImageNames, *, namespaces: list[str]) -> dict[str, Any]:
