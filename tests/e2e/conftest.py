@@ -5,10 +5,11 @@ All its namespaces enforce the restricted Pod Security Standard. What a test mak
 the end of the run takes the namespaces away.
 """
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -16,12 +17,15 @@ from cluster import release
 from cluster.handle import Cluster
 from cluster.helm import Helm
 from cluster.images.ensure import ensure_images
+from cluster.paths import cache_dir
+from cluster.progress import say
 from cluster.provision import provide
 from support.layers import Layer
 from support.stage import BROKEN, SERVED, SYSTEM, Database, Stage
 
 HERE = Path(__file__).parent
 TEST_SECONDS = 420
+_LOCK = pytest.StashKey[TextIO]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,13 +36,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the images before the first test, for a first build outlasts every test's limit."""
-    if session.config.option.collectonly:
+    """Do before the first test what outlasts every test's limit: wait for others, build images."""
+    own = any(item.path.is_relative_to(HERE) for item in session.items)
+    if session.config.option.collectonly or not own:
         return
-    if any(item.path.is_relative_to(HERE) for item in session.items):
-        capture = session.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            ensure_images()
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        # Workers of one run must all get through here before the first of them starts.
+        if not hasattr(session.config, "workerinput"):
+            session.config.stash[_LOCK] = hold_lock()
+        ensure_images()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _LOCK in config.stash:
+        config.stash[_LOCK].close()
+
+
+def hold_lock() -> TextIO:
+    """Let one run at a time use the namespaces; another one waits for its end."""
+    path = cache_dir().parent / "e2e.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another run of the end-to-end tests is under way; waiting for its end ...")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 @pytest.fixture(scope="session")
