@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import kopf
 import msgspec
@@ -150,6 +150,8 @@ async def _watch_and_work(runtime: Runtime) -> None:
         roots = await kopf.spawn_tasks(
             registry=handlers.register(runtime),
             settings=handlers.first_settings(),
+            # Without one kopf asks for the name of the user, which a numeric one does not have.
+            identity=cast("Any", runtime.settings.identity),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
