@@ -121,7 +121,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         require_free(settings.listen_addr)
     except PortTaken as exc:
-        return _refuse("ConfigInvalid", str(exc), _BAD_CONFIGURATION)
+        return _refuse("PortInUse", str(exc), _BAD_CONFIGURATION)
     return workers.run(settings.web_workers, arguments.words)
 
 
@@ -142,7 +142,7 @@ def _run_server(settings: Settings, on_ready: Callable[[], None] | None = None) 
     try:
         return uvloop.run(run())
     except PortTaken as exc:
-        return _refuse("ConfigInvalid", str(exc), _BAD_CONFIGURATION)
+        return _refuse("PortInUse", str(exc), _BAD_CONFIGURATION)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
