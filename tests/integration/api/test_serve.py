@@ -204,6 +204,7 @@ def test_it_refuses_a_port_that_is_taken_and_says_so(tmp_path: Path, processes: 
 
     assert done.returncode == 2
     assert "LISTEN_ADDR" in done.stderr.splitlines()[-1]
+    assert json.loads((tmp_path / "note").read_text())["reason"] == "PortInUse"
     assert "Traceback" not in done.stderr
 
 
