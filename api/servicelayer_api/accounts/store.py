@@ -36,28 +36,24 @@ async def insert_account(connection: Connection, account: Account, tenant: str) 
 
 async def find_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
     """Find an account of a tenant."""
-    row = await connection.fetchrow(
-        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2",  # noqa: S608 - fixed names
-        account_id,
-        tenant,
-    )
-    return None if row is None else _account(row)
+    return await _one_account(connection, account_id, tenant)
 
 
 async def lock_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
     """Find an account of a tenant and hold it until the transaction ends."""
-    row = await connection.fetchrow(
-        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2 FOR UPDATE",  # noqa: S608 - fixed names
-        account_id,
-        tenant,
-    )
-    return None if row is None else _account(row)
+    return await _one_account(connection, account_id, tenant, "FOR UPDATE")
 
 
 async def keep_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
     """Find an account of a tenant and keep it from being deleted until the transaction ends."""
+    return await _one_account(connection, account_id, tenant, "FOR KEY SHARE")
+
+
+async def _one_account(
+    connection: Connection, account_id: UUID, tenant: str, lock: str = ""
+) -> Account | None:
     row = await connection.fetchrow(
-        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2 FOR KEY SHARE",  # noqa: S608 - fixed names
+        f"SELECT {_ACCOUNT} FROM accounts WHERE id = $1 AND tenant = $2 {lock}",  # noqa: S608 - fixed
         account_id,
         tenant,
     )
