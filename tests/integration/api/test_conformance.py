@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 REFERENCE = Path(__file__).parents[2] / "contract" / "reference"
 # The modules that are built; the others join as they come.
-MODULES = ("probes", "auth", "accounts", "workspace-wallets", "system")
+MODULES = (
+    "probes",
+    "auth",
+    "accounts",
+    "workspace-wallets",
+    "system",
+)
+DIFFERENCES = REFERENCE.parents[2] / "docs" / "compatibility.json"
 COST = 6
 
 
@@ -54,6 +61,7 @@ def test_recorded_exchanges_of_the_built_modules_are_answered_as_the_contract_sa
                 f"--profile={profile}",
                 f"--module={','.join(MODULES)}",
                 f"--json={results}",
+                f"--differences={DIFFERENCES}",
                 "--contract",
             ],
             capture_output=True,
