@@ -155,7 +155,8 @@ def check_rollout(situation: Situation) -> Verdict:
     failure = find_failure(_new_pods(situation, deployment), situation.now)
     if failure is not None:
         serving = f" {deployment.available} pods serve." if deployment.available else ""
-        return bad(failure.reason, f"{failure.message}{serving}", stalled=failure.stalled)
+        message = f"{failure.message.rstrip('.')}.{serving}"
+        return bad(failure.reason, message, stalled=failure.stalled)
     if deployment.deadline_exceeded:
         return bad(
             "ProgressDeadlineExceeded",
