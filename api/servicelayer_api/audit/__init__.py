@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servicelayer_api.audit.middleware import AuditTrail
+from servicelayer_api.audit.models import Change
 from servicelayer_api.audit.routes import ROUTES
 from servicelayer_api.audit.service import AuditLog
 from servicelayer_api.audit.sink import FileSink
@@ -22,7 +23,7 @@ from servicelayer_api.web.modules import Module
 if TYPE_CHECKING:
     from servicelayer_api.web.feature import Core
 
-__all__ = ["AuditLog", "build", "build_service"]
+__all__ = ["AuditLog", "Change", "build", "build_service"]
 
 
 def build_service(core: Core) -> AuditLog:

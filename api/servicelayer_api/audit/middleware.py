@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from servicelayer_api.errors import ServiceError
-from servicelayer_api.web.gate import note_caller
+from servicelayer_api.web.gate import note_caller, note_route
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,4 +45,5 @@ class AuditTrail:
             status = exc.status
             raise
         finally:
+            note_route(scope, caller)
             self._audit.settle(caller, status)

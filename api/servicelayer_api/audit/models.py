@@ -1,4 +1,8 @@
-"""Audit entries: as they are kept and as they are shown."""
+"""Audit entries: as they are kept and as they are shown.
+
+Invariant: the JSON of an `Entry` is what its leaf in the Merkle tree hashes, so the order, names
+and forms of its fields never change; a new one goes to the end and is left out when empty.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,10 @@ from uuid import UUID
 
 import msgspec
 
+from servicelayer_api.web.principal import Caller
+
 REFUSED = "request.refused"
+SYSTEM = "system"
 LONGEST_PATH = 2048
 LONGEST_AGENT = 256
 
@@ -18,6 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     The wire form is the one of `GET /admin/audit` and of the file at `AUDIT_LOG_PATH`.
 
     Attributes:
+        seq: Place in the log; 0 while that is not known, which is in the file only.
         id: Of this entry.
         time: When it was written.
         user: Name of the principal; empty when nobody known asked.
@@ -33,8 +41,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         request_id: As in the answer and in the logs.
         remote_addr: The client's address.
         user_agent: As the client sent it, cut.
+        route: Template of the path, such as `/accounts/{account_id}`; empty when none matched.
+        scope: What the route asks of an account API key; empty when nothing.
+        idempotency: SHA-256 of the request's `Idempotency-Key`; empty when it had none.
+        before: Salted SHA-256 of the state before; empty when there was none or it is not kept.
+        after: The same of the state after.
     """
 
+    seq: int = 0
     id: UUID
     time: datetime
     user: str
@@ -50,6 +64,45 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     remote_addr: str
     user_agent: str
+    route: str = ""
+    scope: str = ""
+    idempotency: str = ""
+    before: str = ""
+    after: str = ""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry with what is kept beside it and never shown.
+
+    Attributes:
+        entry: What is shown.
+        salt: What the digests were salted with; empty when there are none.
+    """
+
+    entry: Entry
+    salt: bytes = b""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of many that are recorded at once.
+
+    Attributes:
+        caller: Who asked, and how.
+        action: What was done, such as `gasbank.deposit`.
+        status: The status the answer will have.
+        account_id: Account concerned.
+        resource_id: What was changed.
+        before: The state before, to be digested; no secret.
+        after: The state after, likewise.
+    """
+
+    caller: Caller
+    action: str
+    status: int
+    account_id: UUID | None = None
+    resource_id: UUID | str = ""
+    before: object = None
+    after: object = None
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,14 @@ full the entry is dropped and counted, because nobody may stop the service by be
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter
 
 from servicelayer_api.audit import rules, store
+from servicelayer_api.audit.models import Change, Draft
 from servicelayer_api.ids import new_id
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from servicelayer_api.web.principal import Caller
 
 _BACKLOG: Final = 10_000
+SALT_BYTES: Final = 16
 
 
 class Backlog:
@@ -101,8 +104,12 @@ class AuditLog:
         status: int,
         account_id: UUID | None = None,
         resource_id: UUID | str = "",
+        before: object = None,
+        after: object = None,
     ) -> None:
         """Write the entry of a change in the transaction of the change.
+
+        The states are kept as salted digests only; whatever msgspec encodes will do, but no secret.
 
         Args:
             connection: with the transaction open.
@@ -111,18 +118,97 @@ class AuditLog:
             status: the status the answer will have.
             account_id: account concerned.
             resource_id: what was changed.
+            before: the state before; `None` when there was none.
+            after: the state after; `None` when there is none.
+
+        Raises:
+            AuditUnavailable: the log cannot be written; the change must not be made.
         """
-        entry = rules.make_entry(
-            caller,
-            entry_id=new_id(),
-            time=self._clock.now(),
+        change = Change(
+            caller=caller,
             action=action,
             status=status,
             account_id=account_id,
-            resource_id=str(resource_id),
+            resource_id=resource_id,
+            before=before,
+            after=after,
         )
-        await store.insert_entry(connection, entry)
-        caller.recorded.append(entry)
+        caller.recorded.append(await store.insert_entry(connection, self._draft(change)))
+
+    async def record_many(self, connection: Connection, changes: Sequence[Change]) -> None:
+        """Write the entries of several requests that share one transaction, by one statement.
+
+        Args:
+            connection: with the transaction open.
+            changes: in the order in which they were made.
+
+        Raises:
+            AuditUnavailable: as `record`.
+        """
+        if not changes:
+            return
+        drafts = [self._draft(change) for change in changes]
+        entries = await store.insert_entries(connection, drafts)
+        for change, entry in zip(changes, entries, strict=True):
+            change.caller.recorded.append(entry)
+
+    async def record_system(
+        self,
+        connection: Connection,
+        *,
+        actor: str,
+        action: str,
+        account_id: UUID | None = None,
+        tenant: str = "",
+        resource_id: UUID | str = "",
+        before: object = None,
+        after: object = None,
+    ) -> None:
+        """Write the entry of what a background worker changed, in the transaction of the change.
+
+        Args:
+            connection: with the transaction open.
+            actor: the worker, such as `gasbank-settlement`.
+            action: what was done.
+            account_id: account concerned.
+            tenant: tenant concerned.
+            resource_id: what was changed.
+            before: the state before, as in `record`.
+            after: the state after.
+
+        Raises:
+            AuditUnavailable: as `record`.
+        """
+        draft = rules.draft_system_entry(
+            entry_id=new_id(),
+            time=self._clock.now(),
+            salt=secrets.token_bytes(SALT_BYTES),
+            actor=actor,
+            action=action,
+            tenant=tenant,
+            account_id=account_id,
+            resource_id=resource_id,
+            before=before,
+            after=after,
+        )
+        entry = await store.insert_entry(connection, draft)
+        self._recorded.inc()
+        self._to_lines([entry])
+
+    def _draft(self, change: Change) -> Draft:
+        stateful = change.before is not None or change.after is not None
+        return rules.draft_entry(
+            change.caller,
+            entry_id=new_id(),
+            time=self._clock.now(),
+            salt=secrets.token_bytes(SALT_BYTES) if stateful else b"",
+            action=change.action,
+            status=change.status,
+            account_id=change.account_id,
+            resource_id=change.resource_id,
+            before=change.before,
+            after=change.after,
+        )
 
     def settle(self, caller: Caller, status: int) -> None:
         """Close the books of a request when its answer is known.
@@ -134,13 +220,13 @@ class AuditLog:
             status: of its answer.
         """
         if rules.is_refused_change(caller.method, status):
-            entry = rules.make_entry(
+            entry = rules.draft_entry(
                 caller,
                 entry_id=new_id(),
                 time=self._clock.now(),
                 status=status,
                 resource_id=caller.subject,
-            )
+            ).entry
             self.refusals.put(entry)
             self._to_lines([entry])
         elif caller.recorded:
@@ -168,7 +254,7 @@ class AuditLog:
     async def write_refusals(self, entries: Sequence[Entry]) -> None:
         """Write entries of refusals; called by the background writer."""
         async with self._database.transaction() as connection:
-            await store.insert_entries(connection, entries)
+            await store.insert_entries(connection, [Draft(entry=entry) for entry in entries])
 
     def _to_lines(self, entries: Sequence[Entry]) -> None:
         if self._to_file:

@@ -4,34 +4,97 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
+from msgspec.structs import replace
+
+from servicelayer_api.audit.errors import AuditUnavailable
 from servicelayer_api.audit.models import Entry, Query
 from servicelayer_api.audit.rules import like_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import asyncpg
-
+    from servicelayer_api.audit.models import Draft
     from servicelayer_api.db import Connection
 
-_COLUMNS: Final = (
-    "id, at, actor, role, credential, tenant, account_id, action, resource_id, method, path, "
-    "status, request_id, remote_addr, user_agent"
+_WRITTEN: Final = (
+    ("id", "uuid"),
+    ("at", "timestamptz"),
+    ("actor", "text"),
+    ("role", "text"),
+    ("credential", "text"),
+    ("tenant", "text"),
+    ("account_id", "uuid"),
+    ("action", "text"),
+    ("resource_id", "text"),
+    ("method", "text"),
+    ("path", "text"),
+    ("status", "smallint"),
+    ("request_id", "text"),
+    ("remote_addr", "text"),
+    ("user_agent", "text"),
+    ("route", "text"),
+    ("scope", "text"),
+    ("idempotency", "bytea"),
+    ("before_digest", "bytea"),
+    ("after_digest", "bytea"),
+    ("salt", "bytea"),
 )
-_INSERT: Final = (
-    f"INSERT INTO audit_log ({_COLUMNS}) "  # noqa: S608 - fixed column names
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_NAMES: Final = ", ".join(name for name, _ in _WRITTEN)
+_VALUES: Final = ", ".join(f"${number}" for number in range(1, len(_WRITTEN) + 1))
+_ARRAYS: Final = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(_WRITTEN, 1))
+_INSERT: Final = f"INSERT INTO audit_log ({_NAMES}) VALUES ({_VALUES}) RETURNING seq"  # noqa: S608 - fixed names
+_INSERT_MANY: Final = (
+    f"INSERT INTO audit_log ({_NAMES}) "  # noqa: S608 - fixed names
+    f"SELECT {_NAMES} FROM unnest({_ARRAYS}) WITH ORDINALITY AS given ({_NAMES}, place) "
+    "ORDER BY place RETURNING id, seq"
+)
+SHOWN: Final = f"seq, {_NAMES}"
+# Refused for a reason that lies in the request or in a competing one, not in the log.
+_NOT_THE_LOG: Final = (
+    asyncpg.DataError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.PostgresConnectionError,
 )
 
 
-async def insert_entry(connection: Connection, entry: Entry) -> None:
-    """Add an entry in the transaction that is open."""
-    await connection.execute(_INSERT, *_row(entry))
+async def insert_entry(connection: Connection, draft: Draft) -> Entry:
+    """Add an entry in the transaction that is open.
+
+    Returns:
+        The entry with its place in the log.
+
+    Raises:
+        AuditUnavailable: the database refuses it.
+    """
+    try:
+        seq = await connection.fetchval(_INSERT, *_row(draft))
+    except asyncpg.PostgresError as exc:
+        if isinstance(exc, _NOT_THE_LOG):
+            raise
+        raise AuditUnavailable("the audit log cannot be written") from exc
+    return replace(draft.entry, seq=seq)
 
 
-async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Add entries, all or none."""
-    await connection.executemany(_INSERT, [_row(entry) for entry in entries])
+async def insert_entries(connection: Connection, drafts: Sequence[Draft]) -> list[Entry]:
+    """Add entries in this order by one statement, all or none.
+
+    Returns:
+        The entries with their places in the log.
+
+    Raises:
+        AuditUnavailable: the database refuses one.
+    """
+    columns = zip(*(_row(draft) for draft in drafts), strict=True)
+    try:
+        rows = await connection.fetch(_INSERT_MANY, *(list(column) for column in columns))
+    except asyncpg.PostgresError as exc:
+        if isinstance(exc, _NOT_THE_LOG):
+            raise
+        raise AuditUnavailable("the audit log cannot be written") from exc
+    places = {row["id"]: row["seq"] for row in rows}
+    return [replace(draft.entry, seq=places[draft.entry.id]) for draft in drafts]
 
 
 async def list_entries(
@@ -63,14 +126,15 @@ async def list_entries(
     filters = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     values += [query.limit, query.offset]
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM audit_log {filters} "  # noqa: S608 - values are parameters, names are fixed
+        f"SELECT {SHOWN} FROM audit_log {filters} "  # noqa: S608 - values are parameters, names are fixed
         f"ORDER BY seq {order} LIMIT ${len(values) - 1} OFFSET ${len(values)}",
         *values,
     )
-    return [_entry(row) for row in (reversed(rows) if query.newest else rows)]
+    return [read_entry(row) for row in (reversed(rows) if query.newest else rows)]
 
 
-def _row(entry: Entry) -> tuple[Any, ...]:
+def _row(draft: Draft) -> tuple[Any, ...]:
+    entry = draft.entry
     return (
         entry.id,
         entry.time,
@@ -87,11 +151,27 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.request_id,
         entry.remote_addr,
         entry.user_agent,
+        entry.route,
+        entry.scope,
+        _bytes(entry.idempotency),
+        _bytes(entry.before),
+        _bytes(entry.after),
+        draft.salt or None,
     )
 
 
-def _entry(row: asyncpg.Record) -> Entry:
+def _bytes(text: str) -> bytes | None:
+    return bytes.fromhex(text) if text else None
+
+
+def _hex(value: bytes | None) -> str:
+    return value.hex() if value else ""
+
+
+def read_entry(row: asyncpg.Record) -> Entry:
+    """Read an entry from a row with the columns `SHOWN`."""
     return Entry(
+        seq=row["seq"],
         id=row["id"],
         time=row["at"],
         user=row["actor"],
@@ -107,4 +187,9 @@ def _entry(row: asyncpg.Record) -> Entry:
         request_id=row["request_id"],
         remote_addr=row["remote_addr"],
         user_agent=row["user_agent"],
+        route=row["route"],
+        scope=row["scope"],
+        idempotency=_hex(row["idempotency"]),
+        before=_hex(row["before_digest"]),
+        after=_hex(row["after_digest"]),
     )

@@ -8,6 +8,7 @@ refuses a second time for routes that need a principal.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from servicelayer_api.errors import Unauthenticated
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from servicelayer_api.web.public import PublicPaths
 
 _CALLER: Final = "servicelayer.caller"
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def note_caller(scope: HTTPScope) -> Caller:
@@ -44,7 +46,7 @@ def note_caller(scope: HTTPScope) -> Caller:
 
 
 def caller_of(scope: HTTPScope) -> Caller:
-    """The caller of the request a route serves.
+    """The caller of the request a route serves, with the facts that only the router knows.
 
     Raises:
         Unauthenticated: the request did not pass the gate.
@@ -53,7 +55,23 @@ def caller_of(scope: HTTPScope) -> Caller:
     found = details.get(_CALLER)
     if not isinstance(found, Caller):
         raise Unauthenticated
+    if not found.route:
+        note_route(scope, found)
     return found
+
+
+def note_route(scope: HTTPScope, caller: Caller) -> None:
+    """Note which route serves the request, what it asks of an account key, and the key of retries.
+
+    The keys of retries are kept as digests: some clients make them out of things that are secret.
+    """
+    details = cast("dict[str, Any]", scope)
+    caller.route = str(details.get("path_template") or "")
+    handler = details.get("route_handler")
+    if handler is not None:
+        caller.scope = str(handler.opt.get("scope") or "")
+    if caller.method not in _SAFE_METHODS and (key := header(scope, b"idempotency-key")):
+        caller.idempotency = hashlib.sha256(key.encode("latin-1")).hexdigest()
 
 
 def header(scope: HTTPScope, name: bytes) -> str:

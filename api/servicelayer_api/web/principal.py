@@ -122,6 +122,10 @@ class Caller(msgspec.Struct, kw_only=True):
         principal: Who, once that is known.
         subject: The known user or wallet that an unauthenticated request is about, such as a failed
             login.
+        route: Template of the path; empty when no route matched.
+        scope: What the route asks of an account API key, such as `secrets:write`; empty when
+            nothing.
+        idempotency: SHA-256 of the `Idempotency-Key` in hex; empty when none was sent.
         recorded: What the audit log wrote on behalf of this request; filled by the audit service
             only.
     """
@@ -133,6 +137,9 @@ class Caller(msgspec.Struct, kw_only=True):
     user_agent: str
     principal: Principal | None = None
     subject: str = ""
+    route: str = ""
+    scope: str = ""
+    idempotency: str = ""
     recorded: list[Any] = msgspec.field(default_factory=list[Any])
 
     def require_principal(self) -> Principal:

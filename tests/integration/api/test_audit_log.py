@@ -54,6 +54,7 @@ def test_change_is_in_the_log_with_who_what_and_from_where(audited: ApiProcess) 
     assert (entry["method"], entry["path"], entry["status"]) == ("POST", "/accounts", 201)
     assert entry["action"] == "account.create"
     assert entry["resource_id"] == entry["account_id"] == made.json()["ID"]
+    assert entry["route"] == "/accounts"
     assert entry["request_id"] == made.headers["x-request-id"]
     assert (entry["remote_addr"], entry["user_agent"]) == ("127.0.0.1", "tester/1")
 
@@ -168,7 +169,8 @@ def test_change_whose_entry_cannot_be_written_does_not_happen(
     asyncio.run(refuse_entries())
     with api.client() as client:
         answer = client.post("/accounts", json={"owner": "o"})
-        assert answer.status_code == 500
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "audit-unavailable"
         assert "refuses" not in answer.text
         assert client.get("/accounts").json() == []
 

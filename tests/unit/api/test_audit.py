@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -24,7 +25,7 @@ from servicelayer_api.web.principal import Caller, Credential, CredentialKind, P
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from servicelayer_api.audit.models import Entry
+    from servicelayer_api.audit.models import Draft, Entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,9 +43,9 @@ def make_caller(*, path: str = "/accounts", user_agent: str = "test") -> Caller:
 
 
 def make_entry(number: int = 0) -> Entry:
-    return rules.make_entry(
+    return rules.draft_entry(
         make_caller(path=f"/accounts/{number}"), entry_id=new_id(), time=NOW, status=403
-    )
+    ).entry
 
 
 def make_backlog(size: int = 100) -> Backlog:
@@ -65,14 +66,35 @@ def test_entry_says_who_did_what_from_where() -> None:
 def test_entry_of_nobody_is_empty_where_the_principal_would_be() -> None:
     caller = make_caller()
     caller.principal = None
-    entry = rules.make_entry(caller, entry_id=new_id(), time=NOW, status=401)
+    entry = rules.draft_entry(caller, entry_id=new_id(), time=NOW, status=401).entry
 
     assert (entry.user, entry.role, entry.tenant, entry.credential) == ("", "", "", "")
 
 
+def test_states_are_kept_as_salted_digests_of_their_canonical_form() -> None:
+    def draft(salt: bytes, before: object, after: object) -> Draft:
+        return rules.draft_entry(
+            make_caller(),
+            entry_id=new_id(),
+            time=NOW,
+            status=200,
+            salt=salt,
+            before=before,
+            after=after,
+        )
+
+    one = draft(b"a" * 16, {"x": 1, "y": 2}, None)
+    assert one.entry.before == draft(b"a" * 16, {"y": 2, "x": 1}, None).entry.before
+    assert one.entry.before == hashlib.sha256(b"a" * 16 + b'{"x":1,"y":2}').hexdigest()
+    assert one.entry.before != draft(b"b" * 16, {"x": 1, "y": 2}, None).entry.before
+    assert (one.entry.after, one.salt) == ("", b"a" * 16)
+    assert draft(b"a" * 16, None, None).salt == b""
+    assert len(draft(b"a" * 16, None, 0).entry.after) == 64
+
+
 def test_texts_of_the_client_are_cut_and_storable() -> None:
     caller = make_caller(path="/\0" + "x" * 9000, user_agent="\udcff" + "y" * 9000)
-    entry = rules.make_entry(caller, entry_id=new_id(), time=NOW, status=401)
+    entry = rules.draft_entry(caller, entry_id=new_id(), time=NOW, status=401).entry
 
     assert len(entry.path) == 2048
     assert len(entry.user_agent) == 256
