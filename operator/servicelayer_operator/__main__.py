@@ -129,6 +129,7 @@ async def _ready_to_work(runtime: Runtime) -> bool:
         _log.error("not_ready_to_work", reason=complaint)
     if missing:
         return False
+    await preflight.compare_definition(runtime.cluster)
     return await _until_stopped(runtime.sweeper.sweep(), runtime)
 
 

@@ -125,6 +125,12 @@ LOOP_LAG = Gauge(
 BUILD_INFO = Gauge(
     "servicelayer_operator_build_info", "1, labelled by version.", ("version",), registry=REGISTRY
 )
+DEFINITION_CURRENT = Gauge(
+    "servicelayer_operator_definition_current",
+    "1 when the cluster serves every field of ServiceLayer that this operator knows, "
+    "0 when the chart servicelayer-operator-crds must be upgraded.",
+    registry=REGISTRY,
+)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

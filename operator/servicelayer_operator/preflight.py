@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from servicelayer_operator import observability
+from servicelayer_operator import definition, observability
 from servicelayer_operator.errors import ForbiddenError, NotFoundError
-from servicelayer_operator.kinds import MANAGED_SELECTOR, SERVICE_LAYER, WATCHED
+from servicelayer_operator.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    MANAGED_SELECTOR,
+    SERVICE_LAYER,
+    WATCHED,
+)
 
 if TYPE_CHECKING:
     from servicelayer_operator.cluster import Cluster
@@ -43,3 +48,24 @@ async def complaints(cluster: Cluster, namespaces: tuple[str | None, ...]) -> li
             except NotFoundError:
                 found.append(f"{kind.plural} ({kind.api_version}) are not served; install the CRD")
     return found
+
+
+async def compare_definition(cluster: Cluster) -> None:
+    """Warn, in the log and as a metric, when the served definition lacks fields; work goes on.
+
+    Raises:
+        ClusterError: The API server could not be asked.
+    """
+    try:
+        served = await cluster.get(CUSTOM_RESOURCE_DEFINITION, None, definition.NAME)
+    except (ForbiddenError, NotFoundError):
+        _log.info("definition_not_compared", reason="not allowed to read it")
+        return
+    missing = definition.missing_fields(served, definition.built_for())
+    observability.DEFINITION_CURRENT.set(not missing)
+    if missing:
+        _log.warning(
+            "definition_outdated",
+            missing=missing,
+            remedy="upgrade the chart servicelayer-operator-crds: these fields are pruned",
+        )

@@ -89,6 +89,7 @@ def test_metrics_have_the_names_that_dashboards_know(scene: Scene) -> None:
         'servicelayer_apply_total{kind="Deployment",result="created"} 1.0',
         "servicelayer_event_loop_lag_seconds",
         'servicelayer_watch_last_activity_seconds{kind="deployments"}',
+        "servicelayer_operator_definition_current 1.0",
     ):
         assert name in text
     # Labels are bounded: no name of a resource is one.
