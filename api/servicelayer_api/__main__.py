@@ -32,7 +32,9 @@ _GUIDE_FLAGS = ("dsn", "migrate", "migrate-only", "addr", "config", "version")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     words = _translate(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(words, argparse.Namespace(words=words))
+    arguments = _parser(words[0] if words else "").parse_args(
+        words, argparse.Namespace(words=words)
+    )
     try:
         return int(arguments.run(arguments))
     except SettingsError as exc:
@@ -62,7 +64,7 @@ def _translate(argv: Sequence[str]) -> list[str]:
     return ["serve", *spelled]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str = "") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="servicelayer-api", description=f"The Neo Service Layer API, version {VERSION}."
     )
@@ -85,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument("--data", type=Path, help="folder for database and secrets")
     dev.add_argument("--addr", help="listen here instead of 127.0.0.1:8080")
     dev.set_defaults(run=_dev)
+    audit = commands.add_parser("audit", help="verify or export the audit log")
+    if command == "audit":
+        from servicelayer_api.audit.command import add_arguments  # noqa: PLC0415 - as below
+
+        add_arguments(audit)
+    audit.set_defaults(run=_audit)
     commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
@@ -168,6 +176,12 @@ def _dev(arguments: argparse.Namespace) -> int:
     from servicelayer_api import dev  # noqa: PLC0415 - the image holds no PostgreSQL to import
 
     return dev.run(arguments.data, arguments.addr, _run_server)
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from servicelayer_api.audit import command  # noqa: PLC0415 - as above
+
+    return command.run(arguments, _load(arguments))
 
 
 def _openapi(_: argparse.Namespace) -> int:

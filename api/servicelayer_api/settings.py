@@ -117,6 +117,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     random_signing_key: Annotated[
         Secret, Meta(description="Ed25519 private key, base64 of 32 or 64 bytes")
     ] = NO_SECRET
+    audit_signing_key: Annotated[
+        Secret,
+        Meta(description="Ed25519 key of audit checkpoints, base64; derived when left out"),
+    ] = NO_SECRET
 
     # Server
     listen_addr: Annotated[

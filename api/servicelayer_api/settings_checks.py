@@ -89,11 +89,12 @@ def _check_keys(settings: Settings) -> None:
             "SECRET_ENCRYPTION_KEY is not 32 bytes in hex or base64; "
             "set it to the output of: openssl rand -hex 32"
         )
-    signing = settings.random_signing_key.reveal()
-    if signing and _decoded_length(signing) not in _SIGNING_KEY_BYTES:
-        raise SettingsError(
-            "RANDOM_SIGNING_KEY is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
-        )
+    for name in ("random_signing_key", "audit_signing_key"):
+        signing: Secret = getattr(settings, name)
+        if signing and _decoded_length(signing.reveal()) not in _SIGNING_KEY_BYTES:
+            raise SettingsError(
+                f"{name.upper()} is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
+            )
 
 
 def _refuse_known(variable: str, value: str) -> None:

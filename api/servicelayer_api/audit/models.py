@@ -130,3 +130,132 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     contains: str | None = None
     status: int | None = None
+
+
+class Tree(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the sealing stands.
+
+    Attributes:
+        log_id: Names this log.
+        size: Leaves of the tree.
+        frontier: Hashes of its perfect subtrees, the largest first.
+        sealed_xid: Transaction of the last entry that was sealed.
+        sealed_seq: Its place in the log.
+        floor_seq: Entries up to this one were sealed before the database was restored elsewhere.
+        next_xid: No transaction of this cluster has had this number yet.
+    """
+
+    log_id: UUID
+    size: int
+    frontier: bytes
+    sealed_xid: int
+    sealed_seq: int
+    floor_seq: int
+    next_xid: int
+
+    @property
+    def was_restored(self) -> bool:
+        """Whether the last sealed entry was written by a cluster that counted further than this."""
+        return self.sealed_xid >= self.next_xid
+
+
+class Written(msgspec.Struct, frozen=True):
+    """An entry and the transaction that wrote it."""
+
+    entry: Entry
+    xid: int
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """A leaf as it was sealed, and the entry that is at its place in the log now, if any."""
+
+    index: int
+    seq: int
+    hash: bytes
+    entry: Entry | None
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits to be sealed: entries (counted to 10,000), and seconds since the oldest."""
+
+    sealed: int
+    waiting: int
+    age: float
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The tree at a moment: what a signed note says.
+
+    Attributes:
+        origin: Names the log.
+        size: Leaves.
+        root: Root hash, base64.
+        time: When it was signed.
+    """
+
+    origin: str
+    size: int
+    root: str
+    time: datetime
+
+
+class SignedCheckpoint(Checkpoint, frozen=True, kw_only=True):
+    """A checkpoint with its signed note (C2SP), which is what to keep.
+
+    Attributes:
+        note: The note's whole text.
+        key: Verifier key that checks it; compare it with one that was kept.
+    """
+
+    note: str
+    key: str
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that checkpoints are signed with.
+
+    Attributes:
+        name: Of the signer: the origin of the log.
+        algorithm: Always `Ed25519`.
+        public_key: 32 bytes, base64.
+        verifier_key: Name, id and key in the form of C2SP signed notes.
+    """
+
+    name: str
+    algorithm: str = "Ed25519"
+    public_key: str
+    verifier_key: str
+
+
+class InclusionProof(msgspec.Struct, frozen=True, kw_only=True):
+    """Shows that an entry is in the log of a checkpoint; can be checked from this alone.
+
+    Attributes:
+        entry: The entry; its JSON, as it stands here, is the data of the leaf.
+        leaf: Index of the leaf.
+        size: Leaves of the tree.
+        leaf_hash: SHA-256 over 0x00 and the data, base64.
+        hashes: The proof (RFC 6962), from the leaf's neighbour upwards, base64.
+        checkpoint: The signed note of the tree.
+    """
+
+    entry: Entry
+    leaf: int
+    size: int
+    leaf_hash: str
+    hashes: list[str]
+    checkpoint: str
+
+
+class ConsistencyProof(msgspec.Struct, frozen=True, kw_only=True):
+    """Shows that nothing of a smaller tree was changed, removed or moved in a larger one.
+
+    Attributes:
+        old: Leaves of the smaller tree.
+        new: Leaves of the larger one.
+        hashes: The proof (RFC 6962), base64.
+    """
+
+    old: int
+    new: int
+    hashes: list[str]

@@ -1,4 +1,4 @@
-"""`GET /admin/audit`."""
+"""`GET /admin/audit`, and what proves that the log was not touched. All need the role `admin`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
-from servicelayer_api.audit.models import Entry, Query
+from servicelayer_api.audit.models import (
+    ConsistencyProof,
+    Entry,
+    InclusionProof,
+    PublicKey,
+    Query,
+    SignedCheckpoint,
+)
+from servicelayer_api.audit.proofs import Proofs
 from servicelayer_api.audit.service import AuditLog
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import parse_limit, parse_offset
 
 _DEFAULT_LIMIT = 200
+_MAX_DIGITS = 18
 
 
 @get(
@@ -58,6 +67,87 @@ async def list_audit_entries(
     return await audit.list_entries(caller, query)
 
 
+@get(
+    "/admin/audit/key",
+    operation_id="getAuditKey",
+    summary="Show the key that signs the audit log's checkpoints",
+    tags=["audit"],
+)
+async def get_audit_key(
+    request: Request[Any, Any, Any], proofs: NamedDependency[Proofs]
+) -> PublicKey:
+    """Show the key that signs the audit log's checkpoints."""
+    return await proofs.show_key(caller_of(request.scope))
+
+
+@get(
+    "/admin/audit/checkpoint",
+    operation_id="getAuditCheckpoint",
+    summary="Show the latest signed checkpoint of the audit log",
+    description=(
+        "Keep the note somewhere else: whoever has it can tell for ever after whether anything "
+        "before it was changed. `size` asks for an earlier one."
+    ),
+    tags=["audit"],
+)
+async def get_audit_checkpoint(
+    request: Request[Any, Any, Any],
+    proofs: NamedDependency[Proofs],
+    size: Annotated[str | None, QueryParameter(description="Leaves of the tree")] = None,
+) -> SignedCheckpoint:
+    """Show a signed checkpoint of the audit log."""
+    return await proofs.show_checkpoint(
+        caller_of(request.scope), None if size is None else _size("size", size)
+    )
+
+
+@get(
+    "/admin/audit/consistency",
+    operation_id="proveAuditGrowth",
+    summary="Prove that the audit log only grew",
+    description=(
+        "The hashes that show, by RFC 6962, that the tree of `new` leaves (the whole log when left "
+        "out) begins with the tree of `old` leaves."
+    ),
+    tags=["audit"],
+)
+async def prove_audit_growth(
+    request: Request[Any, Any, Any],
+    proofs: NamedDependency[Proofs],
+    old: Annotated[str, QueryParameter(description="Leaves of the smaller tree")],
+    new: Annotated[str | None, QueryParameter(description="Leaves of the larger tree")] = None,
+) -> ConsistencyProof:
+    """Prove that the audit log only grew."""
+    return await proofs.prove_growth(
+        caller_of(request.scope), _size("old", old), None if new is None else _size("new", new)
+    )
+
+
+@get(
+    "/admin/audit/entries/{entry_id:str}/proof",
+    operation_id="proveAuditEntry",
+    summary="Prove that an entry is in the audit log",
+    description=(
+        "The entry, the hashes that lead from it to the root, and the signed checkpoint of that "
+        "root: `servicelayer-api audit verify --proof` checks the answer from a file alone."
+    ),
+    tags=["audit"],
+)
+async def prove_audit_entry(
+    request: Request[Any, Any, Any],
+    proofs: NamedDependency[Proofs],
+    entry_id: Annotated[str, PathParameter(description="The entry's id")],
+) -> InclusionProof:
+    """Prove that an entry is in the audit log."""
+    return await proofs.prove_entry(caller_of(request.scope), entry_id)
+
+
+def _size(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or int(text) == 0:
+        raise Invalid(fields=[(name, "must be a positive integer")])
+    return int(text)
+
+
 def _newest(order: str | None) -> bool:
     if order not in {None, "", "newest", "oldest"}:
         raise Invalid(fields=[("order", "must be newest or oldest")])
@@ -72,4 +162,10 @@ def _status(text: str | None) -> int | None:
     return int(text)
 
 
-ROUTES = [list_audit_entries]
+ROUTES = [
+    list_audit_entries,
+    get_audit_key,
+    get_audit_checkpoint,
+    prove_audit_growth,
+    prove_audit_entry,
+]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,12 +15,13 @@ from servicelayer_api.audit.models import (
     LONGEST_PATH,
     REFUSED,
     SYSTEM,
+    Checkpoint,
     Draft,
     Entry,
 )
+from servicelayer_api.crypto.merkle import HASH_BYTES
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from servicelayer_api.web.principal import Caller
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FIRST_REFUSAL: Final = 400
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
+_PLAIN: Final = msgspec.json.Encoder()
+_CHECKPOINT: Final = re.compile(
+    r"(?P<origin>[!-~]{1,200})\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/=]{44})\n"
+    r"time (?P<time>[0-9T:.-]{10,32}Z)\n"
+)
 
 
 def is_refused_change(method: str, status: int) -> bool:
@@ -139,6 +148,42 @@ def digest(salt: bytes, state: object) -> str:
     if state is None:
         return ""
     return hashlib.sha256(salt + _CANONICAL.encode(state)).hexdigest()
+
+
+def leaf_data(entry: Entry) -> bytes:
+    """The bytes that an entry's leaf hashes: its JSON, fields in their order, no spaces."""
+    return _PLAIN.encode(entry)
+
+
+def origin(log_id: UUID) -> str:
+    """The name of a log in its checkpoints."""
+    return f"servicelayer/audit/{log_id}"
+
+
+def write_checkpoint(checkpoint: Checkpoint) -> str:
+    """The text of a checkpoint (C2SP tlog-checkpoint), with the time as its extension line."""
+    moment = checkpoint.time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{checkpoint.origin}\n{checkpoint.size}\n{checkpoint.root}\ntime {moment}\n"
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """Read the text of a checkpoint back.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _CHECKPOINT.fullmatch(text)
+    if found is None:
+        raise ValueError("the text is no checkpoint of an audit log")
+    root = base64.b64decode(found["root"], validate=True)
+    if len(root) != HASH_BYTES:
+        raise ValueError("the root of a checkpoint is 32 bytes")
+    return Checkpoint(
+        origin=found["origin"],
+        size=int(found["size"]),
+        root=found["root"],
+        time=datetime.fromisoformat(found["time"]),
+    )
 
 
 def like_pattern(part: str) -> str:

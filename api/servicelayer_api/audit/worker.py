@@ -1,27 +1,32 @@
-"""The background writers of the audit log: refusals to the database, every entry to the file.
+"""The audit log's background loops: refusals to the database, every entry to the file, the sealing.
 
-Each has its own backlog, so that neither waits for the other. Both write what is left when the
-program stops.
+Each writer has its own backlog, so that neither waits for the other. Both write what is left when
+the program stops. The sealing goes to another process when this one stops.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from servicelayer_api.audit.sealer import BATCH
 from servicelayer_api.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.audit.models import Entry
+    from servicelayer_api.audit.sealer import Sealer
     from servicelayer_api.audit.service import AuditLog, Backlog
     from servicelayer_api.audit.sink import FileSink
+    from servicelayer_api.db.leases import Lease
 
 _PAUSE: Final = 0.2
 _BATCH: Final = 500
+_SEAL_PAUSE: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +47,34 @@ def file_writer(audit: AuditLog, sink: FileSink) -> Callable[[asyncio.Event], Aw
         await asyncio.to_thread(sink.append, batch)
 
     return _Writer("file", audit.lines, write, keep=False).run
+
+
+def sealing(sealer: Sealer) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """The loop that seals, in the one process that has the lease."""
+
+    async def run(stop: asyncio.Event) -> None:
+        failing = False
+        lease: Lease | None = None
+        while not stop.is_set():
+            try:
+                lease = await sealer.lead()
+                while lease and not stop.is_set() and await sealer.seal(lease) == BATCH:
+                    lease = await sealer.lead()
+            except ServiceError as exc:
+                if not failing:
+                    _log.warning("audit entries cannot be sealed", reason=str(exc))
+                failing = True
+            else:
+                if failing:
+                    _log.info("audit entries are sealed again")
+                failing = False
+            await _pause(stop, _SEAL_PAUSE)
+        if lease:
+            with suppress(ServiceError):
+                await sealer.seal(lease)
+                await sealer.yield_lead(lease)
+
+    return run
 
 
 class _Writer:
@@ -65,7 +98,7 @@ class _Writer:
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop, then what is left."""
         while not stop.is_set():
-            await _pause(stop)
+            await _pause(stop, _PAUSE)
             while self._backlog and await self._write_batch(keep=self._keep):
                 pass
         while self._backlog and await self._write_batch(keep=False):
@@ -91,9 +124,9 @@ class _Writer:
         return True
 
 
-async def _pause(stop: asyncio.Event) -> None:
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
     try:
-        async with asyncio.timeout(_PAUSE):
+        async with asyncio.timeout(seconds):
             await stop.wait()
     except TimeoutError:
         return

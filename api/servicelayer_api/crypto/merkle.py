@@ -32,11 +32,11 @@ class Node(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A run of hashes that are kept: `count` of them at a level, from a position on."""
+    """A run of hashes that are kept: `width` of them at a level, from a position on."""
 
     level: int
     first: int
-    count: int
+    width: int
 
 
 class Range(NamedTuple):
@@ -88,7 +88,7 @@ class Frontier:
         Returns:
             The inner nodes to keep that became complete by it.
         """
-        position, level, complete, node = self.size, 0, [], leaf
+        position, level, complete, node = self.size, 0, list[Node](), leaf
         while position & 1:
             node = hash_children(self._stack.pop(), node)
             position, level = position >> 1, level + 1
