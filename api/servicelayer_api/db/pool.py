@@ -4,13 +4,18 @@ Invariants: it connects lazily, so that the program starts and answers while the
 and goes on by itself when it is back; a connection in the pool carries no session state (no LISTEN,
 no temporary tables, no SET without LOCAL), which is what makes the empty `reset` right and
 PgBouncer's transaction mode possible; every statement has a time limit.
+
+A request may be put into one *ambient* transaction (`Database.ambient`): until it ends, whatever
+the same task asks of the pool joins it, so that all effects of the request stand or fall together
+without any service knowing of it. Other tasks never join: a connection serves one at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
@@ -34,6 +39,21 @@ _ACQUIRE_TIMEOUT = 5.0
 _APPLICATION = "servicelayer-api"
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 _WRITE = "write postgres://user:password@host:5432/name?sslmode=require"
+
+
+class _Ambient:
+    """The transaction that the calls of one task join."""
+
+    __slots__ = ("connection", "database", "task")
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self.database = database
+        self.connection = connection
+        self.task = asyncio.current_task()
+
+
+# A task made inside a request inherits this too, which is why the task is compared as well.
+_AMBIENT: ContextVar[_Ambient | None] = ContextVar("ambient_transaction", default=None)
 
 
 class Database:
@@ -89,22 +109,16 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """Lend a connection; each statement commits by itself.
+        """Lend a connection; each statement commits by itself, or with the ambient transaction.
 
         Raises:
             Unavailable: The database does not answer, is too slow, or all connections are in use.
             Invalid: A value cannot be stored (such as a NUL in a text).
         """
-        pool = self._pool
-        if pool is None:
-            raise Unavailable("the program is starting or stopping")
-        try:
-            lent = await pool.acquire(timeout=_ACQUIRE_TIMEOUT)
-        except Exception as exc:
-            meaning = translate_connect(exc)
-            if meaning is None:
-                raise
-            raise meaning from exc
+        lent = self._joined()
+        pool = None
+        if lent is None:
+            pool, lent = await self._acquire()
         try:
             yield lent
         except Exception as exc:
@@ -113,11 +127,14 @@ class Database:
                 raise
             raise meaning from exc
         finally:
-            await self._give_back(pool, lent)
+            if pool is not None:
+                await self._give_back(pool, lent)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
         """Lend a connection with an open transaction: committed at the end, undone on any error.
+
+        Inside an ambient transaction it is a savepoint of that, and commits with it.
 
         Raises:
             Unavailable: As `connection`; also when a competing change made this one give way.
@@ -125,6 +142,46 @@ class Database:
         """
         async with self.connection() as lent, lent.transaction():
             yield lent
+
+    @asynccontextmanager
+    async def ambient(self) -> AsyncGenerator[Connection]:
+        """Open the transaction that everything the current task does here joins until its end.
+
+        Raises:
+            Unavailable: As `transaction`.
+            Invalid: As `connection`.
+        """
+        async with self.connection() as lent, lent.transaction():
+            token = _AMBIENT.set(_Ambient(self, lent))
+            try:
+                yield lent
+            finally:
+                _AMBIENT.reset(token)
+
+    @property
+    def in_ambient(self) -> bool:
+        """Whether what is asked here now joins an ambient transaction."""
+        return self._joined() is not None
+
+    def _joined(self) -> Connection | None:
+        ambient = _AMBIENT.get()
+        if ambient is None or ambient.database is not self:
+            return None
+        return ambient.connection if ambient.task is asyncio.current_task() else None
+
+    async def _acquire(
+        self,
+    ) -> tuple[asyncpg.Pool[asyncpg.Record], PoolConnectionProxy[asyncpg.Record]]:
+        pool = self._pool
+        if pool is None:
+            raise Unavailable("the program is starting or stopping")
+        try:
+            return pool, await pool.acquire(timeout=_ACQUIRE_TIMEOUT)
+        except Exception as exc:
+            meaning = translate_connect(exc)
+            if meaning is None:
+                raise
+            raise meaning from exc
 
     async def ping(self) -> None:
         """Ask the database for an answer.
@@ -143,11 +200,11 @@ class Database:
         return {"max": self._size, "open": opened, "active": opened - idle}
 
     @staticmethod
-    async def _give_back(
-        pool: asyncpg.Pool[asyncpg.Record], lent: PoolConnectionProxy[asyncpg.Record]
-    ) -> None:
+    async def _give_back(pool: asyncpg.Pool[asyncpg.Record], lent: Connection) -> None:
         try:
-            await pool.release(lent, timeout=_CONNECT_TIMEOUT)
+            await pool.release(
+                cast("PoolConnectionProxy[asyncpg.Record]", lent), timeout=_CONNECT_TIMEOUT
+            )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             # The connection broke while it was lent; the driver has dropped it from the pool
             # already, and whoever used it has been told by the statement that failed.

@@ -18,9 +18,11 @@ from servicelayer_api.web.exposition import Exposition, expose_metrics
 from servicelayer_api.web.health import probe_routes
 from servicelayer_api.web.lifecycle import Lifecycle
 from servicelayer_api.web.openapi import ApiDescription, page_routes
+from servicelayer_api.web.pagination import Pages
 from servicelayer_api.web.problem_pages import problem_routes
 from servicelayer_api.web.problems import handle
 from servicelayer_api.web.public import PublicPaths
+from servicelayer_api.web.scopes import require_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -79,6 +81,7 @@ class Application:
             "lifecycle": self.lifecycle,
             "exposition": Exposition(self.core.metrics),
             "description": _Later(self),
+            "pages": Pages(self.core.clock, self.core.settings),
         }
         for feature in features:
             shared.update(feature.dependencies)
@@ -91,6 +94,7 @@ class Application:
                 *(route for feature in features for route in feature.routes),
             ],
             dependencies={name: _provide(value) for name, value in shared.items()},
+            guards=[require_scope],
             dto=StrictBody.for_application(),
             return_dto=None,
             exception_handlers={

@@ -29,10 +29,10 @@ def note_caller(scope: HTTPScope) -> Caller:
 
     The client's address and the request's id were settled by the edge.
     """
-    details = cast("dict[str, Any]", scope)
-    found = details.get(_CALLER)
-    if isinstance(found, Caller):
+    found = noted_caller(scope)
+    if found is not None:
         return found
+    details = cast("dict[str, Any]", scope)
     peer = details.get("client")
     caller = Caller(
         method=scope["method"],
@@ -45,15 +45,20 @@ def note_caller(scope: HTTPScope) -> Caller:
     return caller
 
 
+def noted_caller(scope: Scope) -> Caller | None:
+    """The facts of a request, if any layer noted them."""
+    found = cast("dict[str, Any]", scope).get(_CALLER)
+    return found if isinstance(found, Caller) else None
+
+
 def caller_of(scope: HTTPScope) -> Caller:
     """The caller of the request a route serves, with the facts that only the router knows.
 
     Raises:
         Unauthenticated: the request did not pass the gate.
     """
-    details = cast("dict[str, Any]", scope)
-    found = details.get(_CALLER)
-    if not isinstance(found, Caller):
+    found = noted_caller(scope)
+    if found is None:
         raise Unauthenticated
     if not found.route:
         note_route(scope, found)

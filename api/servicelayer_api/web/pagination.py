@@ -1,15 +1,129 @@
-"""The query parameters that cut lists: `limit` and `offset`, read the same way on every route."""
+"""How lists are cut: `limit` with `cursor` or `offset`, read the same way on every route.
+
+A list goes on behind the last item that was given (keyset), so that rows that come or go meanwhile
+shift nothing. `Pages` reads the two query parameters and writes `X-Next-Cursor` and `Link` when
+more follows.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Request, Response
 
 from servicelayer_api.errors import Invalid
+from servicelayer_api.web.cursors import Cursors, ListScope
+from servicelayer_api.web.gate import caller_of
+from servicelayer_api.web.keys import derive_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.settings import Settings
 
 MAX_LIMIT: Final = 500
+NEXT_CURSOR: Final = "X-Next-Cursor"
 
 # Longer numbers are cut or refused unread; int() of an endless text would be slow.
 _MAX_DIGITS: Final = 9
+_KEY_PURPOSE: Final = "cursors/1"
+
+type _Request = Request[Any, Any, Any]
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """A page that is asked for.
+
+    Attributes:
+        limit: Items at most, 1 to 500.
+        after: Position of the item it follows, as `Slice.after` gave it; `None` for the first page.
+    """
+
+    limit: int
+    after: tuple[str, ...] | None = None
+
+
+class Slice[T](msgspec.Struct, frozen=True):
+    """A page that was found.
+
+    Attributes:
+        items: In the list's order.
+        after: Position of the last of them when more follow, else `None`.
+    """
+
+    items: list[T]
+    after: tuple[str, ...] | None = None
+
+
+class Pages:
+    """What list routes call on the way in and on the way out."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        """Sign cursors with a key that is derived from the settings."""
+        self._clock = clock
+        self._cursors = Cursors(derive_key(settings, _KEY_PURPOSE))
+
+    def read(
+        self, request: _Request, list_name: str, default_limit: int = 25, **filters: str | None
+    ) -> PageRequest:
+        """Read the query parameters `limit` and `cursor`.
+
+        Args:
+            request: The request of an authenticated caller.
+            list_name: Name of the list; no other list has it.
+            default_limit: When `limit` is not sent.
+            filters: What else decides which rows are in the list, as sent.
+
+        Raises:
+            Invalid: `limit` is no positive integer.
+            InvalidCursor: `cursor` was not made for this list, account, tenant and filters, or has
+                expired.
+        """
+        query = request.query_params
+        limit = parse_limit(query.get("limit"), default_limit)
+        text = query.get("cursor")
+        if not text:
+            return PageRequest(limit)
+        scope = self._scope(request, list_name, filters)
+        return PageRequest(limit, self._cursors.read(text, scope, self._clock.now()))
+
+    def answer[T](
+        self, request: _Request, list_name: str, page: Slice[T], **filters: str | None
+    ) -> Response[list[T]]:
+        """Answer with a page; its headers say where the next one is, if there is one.
+
+        Args:
+            request: As for `read`.
+            list_name: As for `read`.
+            page: What was found.
+            filters: As for `read`.
+        """
+        if page.after is None:
+            return Response(page.items)
+        scope = self._scope(request, list_name, filters)
+        cursor = self._cursors.write(scope, page.after, self._clock.now())
+        link = f'<{_with_cursor(request, cursor)}>; rel="next"'
+        return Response(page.items, headers={NEXT_CURSOR: cursor, "Link": link})
+
+    @staticmethod
+    def _scope(request: _Request, list_name: str, filters: Mapping[str, str | None]) -> ListScope:
+        principal = caller_of(request.scope).require_principal()
+        account = str(cast("Mapping[str, object]", request.path_params).get("account_id", ""))
+        # A credential of one account may see less of a list than one of the whole tenant.
+        holder = f"{account}|{principal.account_id or ''}"
+        return ListScope(list_name, principal.tenant or "", holder, filters)
+
+
+def _with_cursor(request: _Request, cursor: str) -> str:
+    """Give the request's own target with another cursor."""
+    query = request.scope["query_string"].decode("latin-1")
+    kept = [(name, text) for name, text in parse_qsl(query, True) if name != "cursor"]
+    path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    # The brackets of a link's target must not stand in it.
+    return f"{path}?{urlencode([*kept, ('cursor', cursor)])}".replace(">", "%3E")
 
 
 def parse_limit(text: str | None, default: int) -> int:

@@ -64,6 +64,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         kind: How it was proved.
         tenant: The only tenant it can act for; `None` when each request names one.
         account_id: The only account it can act for; `None` for all of the tenant.
+        scopes: What an account key is limited to; `None` for everything its kind may do.
     """
 
     user: str
@@ -71,6 +72,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     kind: CredentialKind
     tenant: str | None = None
     account_id: UUID | None = None
+    scopes: frozenset[str] | None = None
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,3 +135,69 @@ async def test_a_released_lease_is_free_at_once(database: Database) -> None:
         await release_lease(connection, held)
 
         assert await acquire_lease(connection, "work", new_id(), 60) is not None
+
+
+async def test_what_a_task_does_inside_an_ambient_transaction_commits_with_it(
+    database: Database,
+) -> None:
+    async with database.ambient():
+        assert database.in_ambient
+        async with database.transaction() as connection:
+            await acquire_lease(connection, "one", new_id(), 60)
+        async with database.connection() as connection:
+            await acquire_lease(connection, "two", new_id(), 60)
+        assert await _count(database) == 2
+        assert await asyncio.create_task(_count(database)) == 0
+
+    assert not database.in_ambient
+    assert await _count(database) == 2
+
+
+async def test_an_error_undoes_the_whole_ambient_transaction(database: Database) -> None:
+    async def fail_at_the_end() -> None:
+        async with database.ambient():
+            async with database.transaction() as connection:
+                await acquire_lease(connection, "one", new_id(), 60)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail_at_the_end()
+
+    assert await _count(database) == 0
+    assert database.figures()["active"] == 0
+
+
+async def test_an_inner_transaction_that_fails_leaves_the_ambient_one_usable(
+    database: Database,
+) -> None:
+    async def break_a_constraint() -> None:
+        async with database.transaction() as connection:
+            await acquire_lease(connection, "lost", new_id(), 60)
+            await connection.execute("INSERT INTO leases VALUES ('', $1, 1, now())", new_id())
+
+    async with database.ambient():
+        with pytest.raises(asyncpg.CheckViolationError):
+            await break_a_constraint()
+        async with database.transaction() as connection:
+            await acquire_lease(connection, "kept", new_id(), 60)
+
+    assert await _count(database) == 1
+
+
+async def test_another_task_never_joins_the_ambient_transaction(database: Database) -> None:
+    async def is_joined() -> bool:
+        return database.in_ambient
+
+    async with database.ambient():
+        assert await is_joined()
+        assert not await asyncio.create_task(is_joined())
+
+
+async def test_another_database_does_not_join_the_ambient_transaction(
+    database: Database, database_url: str
+) -> None:
+    other = Database(database_url, size=1)
+    await other.open()
+    async with database.ambient():
+        assert not other.in_ambient
+    await other.close()
