@@ -13,6 +13,7 @@ from servicelayer_api import accounts, api_keys, audit, auth, system
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.db.migrations import load_migrations
+from servicelayer_api.web import requests
 from servicelayer_api.web.application import Application
 from servicelayer_api.web.feature import Core, Feature
 from servicelayer_api.web.modules import ModuleRegistry
@@ -28,12 +29,15 @@ def build_features(core: Core, store: Store) -> list[Feature]:
 
     Middleware runs in the order of this list, the first outermost.
     """
+    limits, inside = requests.build(core)
     audit_log = audit.build_service(core)
     account_book = accounts.build_service(core, audit_log)
     key_ring = api_keys.build_service(core, audit_log, account_book)
     return [
+        limits,
         audit.build(core, audit_log),
         auth.build(core, audit_log, account_book, key_ring),
+        inside,
         accounts.build(account_book),
         api_keys.build(key_ring),
         system.build(core, store),

@@ -136,6 +136,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body")] = (
         4 * 1024 * 1024
     )
+    rate_limit: Annotated[
+        str,
+        Meta(
+            description="Requests on /accounts a caller or address may make: 100/s, 6000/m, "
+            "or off where a proxy in front limits"
+        ),
+    ] = "100/s"
+    rate_limit_burst: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="Requests beyond the rate that may come at once")
+    ] = 50
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(description="Networks (CIDR) whose X-Forwarded-* headers are believed"),

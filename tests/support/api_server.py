@@ -50,6 +50,8 @@ def environment(
         "LISTEN_ADDR": f"127.0.0.1:{port}",
         "CONFIG_FILE": os.devnull,
         "SHUTDOWN_DELAY_SECONDS": "0",
+        # Tests ask as fast as they can; the limit has tests of its own.
+        "RATE_LIMIT": "off",
         "LOG_LEVEL": "debug",
         "PYTHONSAFEPATH": "1",
         "PYTHONWARNINGS": "error",

@@ -70,8 +70,7 @@ class Authenticator:
             account_keys: of accounts; without one no account key is valid.
             default_tenant: tenant of an unbound credential that names none; empty for none.
         """
-        static = Credential(user="token", role=Role.TOKEN, kind=CredentialKind.STATIC)
-        self._static = {_digest(token): static for token in tokens}
+        self._static = {digest: _platform(digest) for digest in map(_digest, tokens)}
         self._clock = clock
         self._users = users or {}
         self._signer = signer
@@ -173,6 +172,15 @@ class Authenticator:
         if len(self._verified) >= _CACHE_SIZE:
             del self._verified[next(iter(self._verified))]
         self._verified[digest] = (credential, expires)
+
+
+def _platform(digest: bytes) -> Credential:
+    return Credential(
+        user="token",
+        role=Role.TOKEN,
+        kind=CredentialKind.STATIC,
+        subject=digest.hex()[:32],
+    )
 
 
 def _digest(token: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from servicelayer_api.ids import new_id
+from servicelayer_api.web.answer_headers import open_headers
 from servicelayer_api.web.problems import send_problem
 from servicelayer_api.web.proxies import TrustedProxies
 
@@ -92,6 +93,7 @@ class Edge:
         token = REQUEST_ID.set(request_id)
         status = _SERVER_ERROR
         headers = self._headers(details, request_id, origin)
+        open_headers(scope, headers)
 
         async def answer(message: Message) -> None:
             nonlocal status

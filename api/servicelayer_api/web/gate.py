@@ -12,6 +12,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from servicelayer_api.errors import Unauthenticated
+from servicelayer_api.web.answer_headers import answer_headers
 from servicelayer_api.web.principal import Caller
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _CALLER: Final = "servicelayer.caller"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CACHEABLE: Final = frozenset({"GET", "HEAD"})
+# What is said to somebody in particular is nobody else's, not even his browser's next user's.
+_NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 def note_caller(scope: HTTPScope) -> Caller:
@@ -103,7 +107,10 @@ class AuthenticationGate:
         """
         if scope["type"] == "http":
             caller = note_caller(scope)
-            if caller.path not in self._public:
+            private = caller.path not in self._public
+            if private or caller.method not in _CACHEABLE:
+                answer_headers(scope).append(_NO_STORE)
+            if private:
                 credential = await self._authenticator.authenticate(header(scope, b"authorization"))
                 caller.principal = self._authenticator.bind(
                     credential, header(scope, b"x-tenant-id")

@@ -65,6 +65,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         tenant: The only tenant it can act for; `None` when each request names one.
         account_id: The only account it can act for; `None` for all of the tenant.
         scopes: What an account key is limited to; `None` for everything its kind may do.
+        subject: What tells it from all others of its kind in a rate limit; empty when `user` does.
     """
 
     user: str
@@ -73,6 +74,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None = None
     account_id: UUID | None = None
     scopes: frozenset[str] | None = None
+    subject: str = ""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

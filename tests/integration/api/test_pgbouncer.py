@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -33,5 +34,7 @@ def test_it_migrates_and_serves_behind_pgbouncer(empty_database_url: str, tmp_pa
 
 def _make_and_list(api: ApiProcess) -> tuple[int, int]:
     with api.client() as client:
-        made = client.post("/accounts", json={"owner": "somebody"})
+        made = client.post(
+            "/accounts", json={"owner": "somebody"}, headers={"idempotency-key": str(uuid4())}
+        )
         return made.status_code, client.get("/accounts").status_code

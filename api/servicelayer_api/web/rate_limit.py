@@ -1,0 +1,222 @@
+"""The rate limit on `/accounts` and all below it: per client address and per caller.
+
+It decides in process, so that it costs a request no query. A worker tells the database what was
+used, half a second later, and hears what the other replicas let through; so the limit holds for all
+of them together but for what fits into that half second. While the database is away each replica
+limits by itself: the limit is never a reason for an outage.
+
+The address is checked before the credential, so that guessing is limited too, and without a trace
+in the audit log, so that a flood of refusals fills nothing. Headers follow
+draft-ietf-httpapi-ratelimit-headers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from prometheus_client import Counter
+
+from servicelayer_api.errors import RateLimited
+from servicelayer_api.web.answer_headers import answer_headers
+from servicelayer_api.web.gate import noted_caller
+from servicelayer_api.web.rates import Meters
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+    from prometheus_client import CollectorRegistry
+
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.web.principal import Principal
+    from servicelayer_api.web.rates import Rate, Verdict
+
+ROOT: Final = "/accounts"
+ADDRESS: Final = "address"
+CALLER: Final = "caller"
+
+_VERDICT: Final = "servicelayer.rate_limit"
+_IPV6_SITE_BYTES: Final = 8
+
+
+class QuotaExceeded(RateLimited):
+    """The caller or its address asks faster than allowed; `violated-policies` says which.
+
+    The header `Retry-After` says when to try again, `RateLimit-Policy` what is allowed.
+    """
+
+    def __init__(self, policy: str, wait: int) -> None:
+        """Refuse for now.
+
+        Args:
+            policy: The policy that was violated.
+            wait: Seconds until a request may pass.
+        """
+        self.policy = policy
+        super().__init__(f"too many requests of this {policy}", retry_after=wait)
+
+    def members(self) -> dict[str, object]:
+        """Name the policy."""
+        return {"violated-policies": [self.policy]}
+
+
+class RateLimiter:
+    """Counts, decides, and writes the headers."""
+
+    def __init__(
+        self, rate: Rate, clock: Clock, database: Database, metrics: CollectorRegistry
+    ) -> None:
+        """Limit every address and every caller to a rate."""
+        self._clock = clock
+        self._database = database
+        self._meters = {ADDRESS: Meters(rate), CALLER: Meters(rate)}
+        self._policy = (
+            b"ratelimit-policy",
+            ", ".join(f'"{n}";q={rate.quota};w={rate.window}' for n in self._meters).encode(),
+        )
+        refused = Counter(
+            "http_rate_limited", "Requests refused for their pace.", ("policy",), registry=metrics
+        )
+        self._refused = {name: refused.labels(name) for name in self._meters}
+
+    def check(self, scope: Scope, policy: str, subject: str) -> None:
+        """Count a request.
+
+        Raises:
+            QuotaExceeded: It is one too many.
+        """
+        verdict = self._meters[policy].take(subject, self._clock.monotonic())
+        self._tell(scope, policy, verdict)
+        if not verdict.allowed:
+            self._refused[policy].inc()
+            raise QuotaExceeded(policy, verdict.wait)
+
+    def _tell(self, scope: Scope, policy: str, verdict: Verdict) -> None:
+        """Set the headers of whichever limit is nearer."""
+        details = cast("dict[str, Any]", scope)
+        headers = answer_headers(scope)
+        before = cast("Verdict | None", details.get(_VERDICT))
+        if before is None:
+            headers.append(self._policy)
+        elif before.remaining <= verdict.remaining:
+            return
+        else:
+            headers.pop(next(i for i, (name, _) in enumerate(headers) if name == b"ratelimit"))
+        details[_VERDICT] = verdict
+        value = f'"{policy}";r={verdict.remaining};t={verdict.reset}'
+        headers.append((b"ratelimit", value.encode()))
+
+    async def share(self) -> None:
+        """Tell the database what was used here; hear what was used everywhere.
+
+        Raises:
+            Unavailable: The database is away; nothing is told twice, and limits hold here.
+        """
+        for policy, meters in self._meters.items():
+            used = meters.unreported(self._clock.monotonic())
+            if not used:
+                continue
+            subjects = {_digest(policy, subject): subject for subject in used}
+            seconds = [used[subject] for subject in subjects.values()]
+            async with self._database.connection() as connection:
+                found = await _add_usage(connection, list(subjects), seconds)
+            now = self._clock.monotonic()
+            meters.adopt(((subjects[key], backlog) for key, backlog in found), now)
+
+    async def forget(self) -> None:
+        """Delete the rows of those that are not busy any more.
+
+        Raises:
+            Unavailable: The database is away.
+        """
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "DELETE FROM request_rates "
+                "WHERE busy_until < clock_timestamp() - interval '1 minute'"
+            )
+
+
+class AddressLimit:
+    """Stands before everything else and limits addresses."""
+
+    def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count one request.
+
+        Raises:
+            QuotaExceeded: Its address asks too fast.
+        """
+        if scope["type"] == "http" and _is_limited(scope["path"]):
+            client = scope["client"]
+            self._limiter.check(scope, ADDRESS, _site(client[0]) if client else "")
+        await self._app(scope, receive, send)
+
+
+class CallerLimit:
+    """Stands behind the authentication and limits callers."""
+
+    def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
+        """Stand before `app`."""
+        self._app = app
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count one request.
+
+        Raises:
+            QuotaExceeded: Its caller asks too fast.
+        """
+        if scope["type"] == "http" and _is_limited(scope["path"]):
+            caller = noted_caller(scope)
+            if caller is not None and caller.principal is not None:
+                self._limiter.check(scope, CALLER, _name(caller.principal))
+        await self._app(scope, receive, send)
+
+
+def _is_limited(path: str) -> bool:
+    return path.startswith(ROOT) and path[len(ROOT) : len(ROOT) + 1] in {"", "/"}
+
+
+def _name(principal: Principal) -> str:
+    credential = principal.credential
+    return credential.subject or f"{credential.kind}|{credential.tenant}|{credential.user}"
+
+
+def _site(address: str) -> str:
+    """Give what counts as one address: of IPv6 the network of a site, which one customer has."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped else parsed.packed[:_IPV6_SITE_BYTES].hex()
+
+
+def _digest(policy: str, subject: str) -> bytes:
+    return hashlib.sha256(f"{policy}|{subject}".encode()).digest()
+
+
+async def _add_usage(
+    connection: Connection, keys: list[bytes], seconds: list[float]
+) -> list[tuple[bytes, float]]:
+    """Add seconds of usage; give for each subject how many seconds it is busy from now on."""
+    rows = await connection.fetch(
+        "INSERT INTO request_rates AS r (subject, busy_until) "
+        "SELECT s, clock_timestamp() + make_interval(secs => n) "
+        "FROM unnest($1::bytea[], $2::float8[]) AS u (s, n) ORDER BY s "
+        "ON CONFLICT (subject) DO UPDATE SET busy_until = "
+        "greatest(r.busy_until, clock_timestamp()) + (excluded.busy_until - clock_timestamp()) "
+        "RETURNING subject, extract(epoch FROM busy_until - clock_timestamp())::float8 AS busy",
+        keys,
+        seconds,
+    )
+    return [(row["subject"], row["busy"]) for row in rows]

@@ -1,0 +1,102 @@
+"""A proxy before PostgreSQL that can keep a COMMIT's answer to itself.
+
+The database has then committed and its client does not know: the moment at which a crash would part
+an effect from its answer, held open for as long as a test needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_COMMIT = b"COMMIT;"
+_CHUNK = 65536
+
+
+class CommitProxy:
+    """The proxy, in a thread of its own; use as a context manager.
+
+    Attributes:
+        url: Its address, for the program under test.
+        holding: Set when a COMMIT has been passed on and its answer is kept back.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._parts = urlsplit(database_url)
+        self.url = ""
+        self.holding = threading.Event()
+        self._armed = False
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="commit-proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(timeout=30)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=30)
+
+    def arm(self) -> None:
+        """Keep back the answer of the next COMMIT, and all that follows on its connection."""
+        self._armed = True
+
+    def disarm(self) -> None:
+        """Let every answer through again."""
+        self._armed = False
+        self.holding.clear()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        login = self._parts.netloc.rpartition("@")[0]
+        parts = self._parts._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
+        self.url = urlunsplit(parts)
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+
+    async def _forward(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        server, onward = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        silent = asyncio.Event()
+
+        async def answers() -> None:
+            while data := await server.read(_CHUNK):
+                if not silent.is_set():
+                    back.write(data)
+                    await back.drain()
+
+        answering = asyncio.create_task(answers())
+        try:
+            while data := await client.read(_CHUNK):
+                if self._armed and _COMMIT in data:
+                    self._armed = False
+                    silent.set()
+                    self.holding.set()
+                onward.write(data)
+                await onward.drain()
+        except ConnectionError:
+            pass
+        finally:
+            answering.cancel()
+            onward.close()
+            back.close()
