@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FORM: Final = re.compile(r"(\d+)(?:/(s|m|h))?")
 _WINDOWS: Final = {"s": 1, "m": 60, "h": 3600}
 _MAX_SUBJECTS: Final = 20_000
+_SLACK: Final = 1e-6
 
 
 class Rate(NamedTuple):
@@ -86,11 +87,13 @@ class Meters:
         """Measure by a rate; remember `most` subjects at most."""
         self.rate = rate
         self._interval = rate.interval
-        self._tolerance = rate.interval * rate.burst
+        # The slack keeps the rounding of many fractions from refusing a whole request.
+        self._tolerance = rate.interval * (rate.burst + _SLACK)
         # What is worth a row in the database: less is used up again before anybody hears of it.
         self._worth = max(1, rate.burst // 4)
         self._most = most
         self._meters: OrderedDict[str, _Meter] = OrderedDict()
+        self._loud: dict[str, _Meter] = {}
 
     def __len__(self) -> int:
         return len(self._meters)
@@ -119,17 +122,24 @@ class Meters:
         backlog += self._interval
         meter.busy_until = now + backlog
         meter.unreported += 1
-        # The small part keeps a rounding error from hiding one that is there.
-        remaining = int((self._tolerance - backlog) / self._interval + 1 + 1e-6)
+        if meter.unreported == self._worth:
+            self._loud[subject] = meter
+        remaining = int((self._tolerance - backlog) / self._interval + 1)
         return Verdict(True, max(0, remaining), math.ceil(backlog), 0)
 
     def unreported(self, now: float) -> dict[str, float]:
-        """Give the seconds of allowance that subjects used and other replicas do not know of."""
+        """Give the seconds of allowance that subjects used and other replicas do not know of.
+
+        Who was reported is reported, with whatever it used since, until it is not busy any more: a
+        report is also how others are heard of.
+        """
         found: dict[str, float] = {}
-        for subject, meter in self._meters.items():
-            if meter.unreported >= self._worth and meter.busy_until > now:
-                found[subject] = meter.unreported * self._interval
-                meter.unreported = 0
+        for subject, meter in list(self._loud.items()):
+            if meter.busy_until <= now:
+                del self._loud[subject]
+                continue
+            found[subject] = meter.unreported * self._interval
+            meter.unreported = 0
         return found
 
     def adopt(self, backlogs: Iterable[tuple[str, float]], now: float) -> None:
