@@ -1,4 +1,9 @@
-"""Strict reading of JSON bodies: the first document, each key once, no NaN.
+"""Strict reading of JSON bodies: what two readers could understand differently is refused.
+
+Beside what does not fit a route's type that is: a key that stands twice, NaN and infinities,
+integers that a double cannot hold (RFC 8259 section 6), halves of surrogate pairs, the character
+NUL, which the database cannot store, deep nesting, and any encoding but plain UTF-8. Of several
+documents the first is read, as the wire contract has it.
 
 Installed for the whole application as its data transfer object, so that a route only declares the
 struct it wants. A fault is an `Invalid` that names the field.
@@ -29,6 +34,17 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
 _TRAILING = re.compile(r"trailing characters \(byte (?P<end>\d+)\)$")
 
+MAX_DEPTH = 64
+LARGEST_INTEGER = 2**53
+
+_LONGEST_INTEGER = len(str(-LARGEST_INTEGER))
+# Without one of these in it a body needs no careful look.
+_SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{16}")
+_BETWEEN_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^][{}"]++', re.DOTALL)
+_CHARSET = re.compile(r"\bcharset\s*=\s*\"?(?P<name>[^\s;\"]+)")
+_BLANK = " \t\r\n"
+_FORBIDDEN_TEXT = re.compile("[\0\ud800-\udfff]")
+
 
 def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Decode a body.
@@ -39,6 +55,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """
     if not raw.strip():
         raise Invalid("the body is empty; send a JSON document")
+    _refuse_deep_nesting(raw)
     try:
         value, raw = _decode_first(raw, decoder)
     except msgspec.ValidationError as exc:
@@ -47,7 +64,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise Invalid("the body is not valid JSON") from exc
     except RecursionError as exc:
         raise Invalid("the body is nested too deeply") from exc
-    _refuse_repeated_keys(raw)
+    _refuse_ambiguous(raw)
     return value
 
 
@@ -65,20 +82,83 @@ def _decode_first[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, b
         return decoder.decode(first), first
 
 
-def _refuse_repeated_keys(raw: bytes) -> None:
-    """Refuse what two readers would understand differently; msgspec takes the last."""
+def _refuse_deep_nesting(raw: bytes) -> None:
+    """Refuse what would be deep on the stack of whoever reads it next."""
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return
+    brackets = _BETWEEN_BRACKETS.sub(b"", raw)
+    for _ in range(MAX_DEPTH):
+        # Each round takes the innermost level off.
+        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(inner) == len(brackets):
+            break
+        brackets = inner
+    if brackets:
+        raise Invalid(
+            f"the body is nested more than {MAX_DEPTH} levels deep, or its brackets do not match"
+        )
+
+
+def _refuse_ambiguous(raw: bytes) -> None:
+    """Refuse what msgspec lets pass though other readers would see something else."""
+    text = raw.decode().lstrip(_BLANK)
     try:
-        json.loads(raw, object_pairs_hook=_unique)
-    except RecursionError as exc:
-        raise Invalid("the body is nested too deeply") from exc
+        if _SUSPICIOUS.search(raw) is None:
+            _QUICK.raw_decode(text)
+        else:
+            _refuse_forbidden_text(_CAREFUL.raw_decode(text)[0])
+    except (json.JSONDecodeError, RecursionError) as exc:
+        raise Invalid("the body is not valid JSON") from exc
 
 
-def _unique(pairs: list[tuple[str, object]]) -> None:
-    names: set[str] = set()
-    for name, _ in pairs:
-        if name in names:
-            raise Invalid(fields=[(name[:64], "stands more than once")])
-        names.add(name)
+def _note_keys(pairs: list[tuple[str, object]]) -> None:
+    if len(pairs) > 1 and len({name for name, _ in pairs}) != len(pairs):
+        _unique(pairs)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Invalid(fields=[(_shown(name), "stands more than once")])
+        found[name] = value
+    return found
+
+
+def _exact(digits: str) -> int:
+    value = int(digits) if len(digits) <= _LONGEST_INTEGER else LARGEST_INTEGER + 1
+    if abs(value) > LARGEST_INTEGER:
+        raise Invalid("an integer beyond 2^53 is not the same for every reader; write it as text")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise Invalid(f"{name} is not JSON")
+
+
+def _refuse_forbidden_text(value: object) -> None:
+    waiting: list[tuple[str, object]] = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, str) and _FORBIDDEN_TEXT.search(item):
+            message = "must not hold the character NUL or half of a surrogate pair"
+            raise Invalid(fields=[(path or "body", message)])
+        if isinstance(item, dict):
+            for name, member in cast("dict[str, object]", item).items():
+                inner = f"{path}.{_shown(name)}" if path else _shown(name)
+                waiting += ((inner, name), (inner, member))
+        elif isinstance(item, list):
+            waiting += ((path, member) for member in cast("list[object]", item))
+
+
+def _shown(name: str) -> str:
+    return _FORBIDDEN_TEXT.sub("?", name[:64])
+
+
+_QUICK = json.JSONDecoder(object_pairs_hook=_note_keys, parse_constant=_refuse_constant)
+_CAREFUL = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_exact, parse_constant=_refuse_constant
+)
 
 
 def _fault(text: str) -> tuple[str, str]:
@@ -91,6 +171,18 @@ def _fault(text: str) -> tuple[str, str]:
             name = found["name"]
             return (f"{path}.{name}" if path else name), message
     return path or "body", (said[:1].lower() + said[1:]).replace("`", "")
+
+
+def _refuse_other_media(content_type: str, encoding: str) -> None:
+    media, _, parameters = content_type.lower().partition(";")
+    media = media.strip()
+    if media and media != "application/json" and not media.endswith("+json"):
+        raise UnsupportedMedia("send the body as application/json")
+    charset = _CHARSET.search(parameters)
+    if charset and charset["name"] not in {"utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMedia("send the body in UTF-8")
+    if encoding.strip().lower() not in {"", "identity"}:
+        raise UnsupportedMedia("send the body without a Content-Encoding")
 
 
 class StrictBody(AbstractDTO[Any]):
@@ -108,9 +200,9 @@ class StrictBody(AbstractDTO[Any]):
         """Decode a body into the type that the route declared."""
         connection = cast("ASGIConnection[Any, Any, Any, Any]", self.asgi_connection)
         headers = connection.headers
-        media = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media and media != "application/json" and not media.endswith("+json"):
-            raise UnsupportedMedia("send the body as application/json")
+        _refuse_other_media(
+            headers.get("content-type", ""), headers.get("content-encoding", "identity")
+        )
         return decode(value, self._decoders[str(connection.route_handler.handler_id)])
 
     @classmethod

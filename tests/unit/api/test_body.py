@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicelayer_api.errors import Invalid
-from servicelayer_api.web.body import decode
+from servicelayer_api.web.body import LARGEST_INTEGER, MAX_DEPTH, decode
 
 
 class _Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,6 +20,8 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(_Body)
+_NUL = "must not hold the character NUL or half of a surrogate pair"
+_ANY = msgspec.json.Decoder()
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,8 @@ _DECODER = msgspec.json.Decoder(_Body)
         (b'{"owner":"a","owner":"b"}', [("owner", "stands more than once")]),
         (b'{"owner":"a","inner":{"name":"n","name":"n"}}', [("name", "stands more than once")]),
         (b"[]", [("body", "expected object, got array")]),
+        (b'{"owner":"\\u0000"}', [("owner", _NUL)]),
+        (b'{"owner":"a","inner":{"name":"\\u0000"}}', [("inner.name", _NUL)]),
     ],
 )
 def test_a_fault_names_its_field(raw: bytes, fields: list[tuple[str, str]]) -> None:
@@ -70,8 +74,68 @@ def test_any_bytes_are_either_taken_or_refused(raw: bytes) -> None:
     assert isinstance(taken, _Body)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(-(2**60), 2**60))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    st.integers(-(2**53), 2**53),
+)
 def test_what_was_written_is_read_again(owner: str, acl: int) -> None:
     body = _Body(owner=owner, acl=acl)
 
     assert decode(msgspec.json.encode(body), _DECODER) == body
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":{"b":1,"b":2}}',
+        b'[{"a":1,"\\u0061":2}]',
+        b"[NaN]",
+        b"[-Infinity]",
+        b"[1e400]",
+        b"[9007199254740993]",
+        b"[-9007199254740993]",
+        b"[" + b"9" * 10_000 + b"]",
+        b'["\\u0000"]',
+        b'{"\\u0000":1}',
+        b'[["x\\u0000"]]',
+        b'["\\ud800"]',
+        b'["\\uDC00\\ud800"]',
+        b'["\xed\xa0\x80"]',
+        b'\xef\xbb\xbf{"a":1}',
+        "[1]".encode("utf-16"),
+        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+        b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+        b"[" * 1_000_000,
+        b"[" * 1_000_000 + b"]" * 1_000_000,
+    ],
+)
+def test_what_readers_would_understand_differently_is_refused_whatever_the_type(raw: bytes) -> None:
+    with pytest.raises(Invalid):
+        decode(raw, _ANY)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"[9007199254740992]", [LARGEST_INTEGER]),
+        (b"[-9007199254740992]", [-LARGEST_INTEGER]),
+        (b'["9007199254740993"]', ["9007199254740993"]),
+        (b"[0.30000000000000004]", [0.30000000000000004]),
+        (b'["\\\\u0000"]', ["\\u0000"]),
+        (b'["\\ud83d\\ude00"]', ["\U0001f600"]),
+        (b'{"a":{"x":1},"b":{"x":1}}', {"a": {"x": 1}, "b": {"x": 1}}),
+        (b'["[[[[" , "{\\"" ]', ["[[[[", '{"']),
+        (b" \r\n\t[1] trailing", [1]),
+        (b"[" + b"[]," * 200 + b"[]]", [[]] * 201),
+    ],
+)
+def test_what_only_looks_dangerous_is_read(raw: bytes, expected: object) -> None:
+    assert decode(raw, _ANY) == expected
+
+
+def test_the_deepest_nesting_that_is_allowed_is_read() -> None:
+    value = decode(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, _ANY)
+    for _ in range(MAX_DEPTH - 1):
+        (value,) = value
+
+    assert value == []
