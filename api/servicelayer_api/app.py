@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from servicelayer_api import accounts, api_keys, audit, auth, system
+from servicelayer_api import accounts, api_keys, audit, auth, egress, system
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.db.migrations import load_migrations
@@ -30,11 +30,13 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     Middleware runs in the order of this list, the first outermost.
     """
     limits, inside = requests.build(core)
+    outside = egress.build(core)
     audit_log = audit.build_service(core)
     account_book = accounts.build_service(core, audit_log)
     key_ring = api_keys.build_service(core, audit_log, account_book)
     return [
         limits,
+        egress.build_feature(outside),
         audit.build(core, audit_log),
         auth.build(core, audit_log, account_book, key_ring),
         inside,

@@ -167,6 +167,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="File for the audit log, one JSON object a line")
     ] = ""
 
+    # Egress
+    egress_allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Targets that may be called although they are not public: networks (CIDR) "
+            "and host names, with a dot in front for all names below; on every port"
+        ),
+    ] = ()
+    egress_ports: Annotated[
+        tuple[str, ...], Meta(description="Ports of public addresses that may be called")
+    ] = ("80", "443")
+    egress_ca_file: Annotated[
+        str,
+        Meta(description="Certificates (PEM) of authorities to trust beside the public ones"),
+    ] = ""
+
     # Oracle
     oracle_ttl_seconds: Annotated[int, Meta(ge=0, description="Age at which a request expires")] = 0
     oracle_max_attempts: Annotated[int, Meta(ge=1, description="Attempts of an oracle request")] = 3
