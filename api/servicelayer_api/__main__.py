@@ -93,6 +93,15 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
 
         add_arguments(audit)
     audit.set_defaults(run=_audit)
+    keys = commands.add_parser("keys", help="encryption keys: status, rotation")
+    _database_options(keys)
+    keys.add_argument("action", choices=("status", "rotate"))
+    keys.add_argument(
+        "--data-keys",
+        action="store_true",
+        help="with rotate: also make new data keys and seal all data with them",
+    )
+    keys.set_defaults(run=_keys)
     commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
@@ -170,6 +179,18 @@ def _migrate(arguments: argparse.Namespace) -> int:
     except MigrationError as exc:
         return _refuse(exc.reason, str(exc), exc.exit_code)
     return 0
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    from servicelayer_api import app, vault  # noqa: PLC0415 - as above
+    from servicelayer_api.vault import command  # noqa: PLC0415 - as above
+
+    settings = _load(arguments)
+    settings_checks.check_keys(settings)
+    core = app.build_core(settings)
+    safe = vault.build_service(core, app.SEALED_COLUMNS)
+    rotations = vault.build_rotations(core, safe)
+    return command.run(arguments, core.database, safe, rotations)
 
 
 def _dev(arguments: argparse.Namespace) -> int:

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
-from servicelayer_api import accounts, api_keys, audit, auth, egress, system
+from servicelayer_api import (
+    accounts,
+    api_keys,
+    audit,
+    auth,
+    egress,
+    system,
+    vault,
+)
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.db.migrations import load_migrations
@@ -22,6 +30,28 @@ from servicelayer_api.web.store_module import Store
 if TYPE_CHECKING:
     from servicelayer_api.clock import Clock
     from servicelayer_api.settings import Settings
+    from servicelayer_api.vault import SealedColumn
+
+# Every column that holds what the vault sealed, so that a rotation of data keys leaves none out.
+SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = ()
+
+
+def build_core(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    database: Database | None = None,
+    metrics: CollectorRegistry | None = None,
+) -> Core:
+    """Make what all features share; nothing is opened."""
+    time = clock or SystemClock()
+    return Core(
+        settings=settings,
+        clock=time,
+        database=database or Database.from_settings(settings),
+        metrics=metrics or CollectorRegistry(),
+        modules=ModuleRegistry(time),
+    )
 
 
 def build_features(core: Core, store: Store) -> list[Feature]:
@@ -31,6 +61,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     """
     limits, inside = requests.build(core)
     outside = egress.build(core)
+    safe = vault.build_service(core, SEALED_COLUMNS)
     audit_log = audit.build_service(core)
     account_book = accounts.build_service(core, audit_log)
     key_ring = api_keys.build_service(core, audit_log, account_book)
@@ -42,6 +73,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         inside,
         accounts.build(account_book),
         api_keys.build(key_ring),
+        vault.build(core, safe, audit_log),
         system.build(core, store),
     ]
 
@@ -61,14 +93,7 @@ def create_app(
         database: Another database, for tests.
         metrics: Another registry of metrics, for tests.
     """
-    time = clock or SystemClock()
-    core = Core(
-        settings=settings,
-        clock=time,
-        database=database or Database.from_settings(settings),
-        metrics=metrics or CollectorRegistry(),
-        modules=ModuleRegistry(time),
-    )
+    core = build_core(settings, clock=clock, database=database, metrics=metrics)
     store = Store(core.database, latest=load_migrations()[-1].version)
     core.modules.add(store.module())
     return Application(core, build_features(core, store))

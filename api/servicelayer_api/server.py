@@ -19,6 +19,8 @@ from granian.server.embed import Server
 from servicelayer_api.app import create_app
 from servicelayer_api.db.migrations import load_migrations
 from servicelayer_api.db.migrator import DatabaseUnreachable, MigrationError, Migrator
+from servicelayer_api.errors import ServiceError
+from servicelayer_api.settings import SettingsError
 from servicelayer_api.workers import is_worker
 
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ class PortTaken(Exception):
     """The address to listen on cannot be used; the message is one line for a person."""
 
 
+class StartRefused(Exception):
+    """The settings do not fit what is in the database; the message is one line for a person."""
+
+    reason = "ConfigInvalid"
+    exit_code = 2
+
+
 class ApiServer:
     """One process that serves."""
 
@@ -56,18 +65,18 @@ class ApiServer:
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._exit_code = 0
-        self._error: MigrationError | None = None
+        self._error: MigrationError | StartRefused | None = None
 
     @property
-    def error(self) -> MigrationError | None:
-        """The failed migration that ended it, if one did."""
+    def error(self) -> MigrationError | StartRefused | None:
+        """What stopped the start, if something did."""
         return self._error
 
     async def run(self) -> int:
         """Serve until a signal comes.
 
         Returns:
-            The exit code: 0, or that of a failed migration.
+            The exit code: 0, or that of what stopped the start.
 
         Raises:
             PortTaken: The address cannot be listened on.
@@ -77,7 +86,7 @@ class ApiServer:
             loop.add_signal_handler(number, self._on_signal)
         server = self._make_server()
         serving = asyncio.create_task(server.serve(), name="http")
-        migrating = asyncio.create_task(self._migrate(), name="migrate")
+        migrating = asyncio.create_task(self._prepare(), name="migrate")
         announcing = asyncio.create_task(self._announce(), name="announce")
         signalled = asyncio.create_task(self._signalled.wait(), name="signal")
         await asyncio.wait({serving, signalled}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,6 +155,23 @@ class ApiServer:
         except TimeoutError:
             return
 
+    async def _prepare(self) -> None:
+        """Migrate, then let the features check what they were given."""
+        await self._migrate()
+        if self._error is not None:
+            return
+        try:
+            await self._app.check_start()
+        except SettingsError as exc:
+            self._refuse(StartRefused(str(exc)))
+        except ServiceError:
+            # Not now: the modules' probes look again, and say why they are not ready.
+            return
+
+    def _refuse(self, error: MigrationError | StartRefused) -> None:
+        self._error, self._exit_code = error, error.exit_code
+        self._signalled.set()
+
     async def _migrate(self) -> None:
         """Migrate beside serving, so that probes answer; wait for a database that is away."""
         if not self._settings.migrate:
@@ -168,8 +194,7 @@ class ApiServer:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             except MigrationError as exc:
                 _log.error("migration failed", reason=exc.reason, detail=str(exc))
-                self._error, self._exit_code = exc, exc.exit_code
-                self._signalled.set()
+                self._refuse(exc)
                 return
             else:
                 return

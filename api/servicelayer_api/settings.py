@@ -114,6 +114,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_encryption_key: Annotated[
         Secret, Meta(description="32 bytes, as 64 hex digits or base64")
     ] = NO_SECRET
+    secret_encryption_key_previous: Annotated[
+        Secret,
+        Meta(
+            description="Older encryption keys, separated by commas, until "
+            "`servicelayer-api keys rotate` has retired them"
+        ),
+    ] = NO_SECRET
     random_signing_key: Annotated[
         Secret, Meta(description="Ed25519 private key, base64 of 32 or 64 bytes")
     ] = NO_SECRET

@@ -46,6 +46,7 @@ class Application:
         """
         self.core = core
         self.lifecycle = Lifecycle(core.modules)
+        self._start_checks = [check for feature in features for check in feature.start_checks]
         for feature in features:
             self.lifecycle.add_workers(feature.workers)
             for module in feature.modules:
@@ -66,6 +67,16 @@ class Application:
             await self.litestar(scope, receive, send)
         else:
             await self.edge(scope, receive, send)
+
+    async def check_start(self) -> None:
+        """Let the features check, over the database, that they were set up rightly.
+
+        Raises:
+            SettingsError: One was not; the message is one line for a person.
+            Unavailable: The database does not answer; the modules go on to look.
+        """
+        for check in self._start_checks:
+            await check()
 
     def drain(self) -> None:
         """Ask clients to go elsewhere: readiness goes down, answers close their connection."""

@@ -43,7 +43,10 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """What a feature hands to the program."""
+    """What a feature hands to the program.
+
+    A start check runs once the schema is there; a `SettingsError` of one stops the start.
+    """
 
     name: str
     routes: Sequence[ControllerRouterHandler] = ()
@@ -51,3 +54,4 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     middleware: Sequence[Middleware] = ()
     workers: Sequence[Worker] = ()
     modules: Sequence[Module] = ()
+    start_checks: Sequence[Callable[[], Awaitable[None]]] = ()

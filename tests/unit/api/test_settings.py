@@ -130,7 +130,7 @@ def test_every_secret_can_be_a_file(tmp_path: Path) -> None:
     for field in secrets:
         env = {"CONFIG_FILE": "/dev/null", f"{field.variable}_FILE": str(tmp_path / "value")}
         assert getattr(settings_loader.load(env), field.name) == Secret("x" * 40)
-    assert len(secrets) == 9
+    assert {"DATABASE_URL", "SECRET_ENCRYPTION_KEY_PREVIOUS"} <= {f.variable for f in secrets}
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
