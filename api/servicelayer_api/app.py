@@ -18,6 +18,7 @@ from servicelayer_api import (
     system,
     vault,
 )
+from servicelayer_api import accounts, api_keys, audit, auth, secrets, system, vault
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.db.migrations import load_migrations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from servicelayer_api.vault import SealedColumn
 
 # Every column that holds what the vault sealed, so that a rotation of data keys leaves none out.
-SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = ()
+SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED,)
 
 
 def build_core(
@@ -64,6 +65,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     safe = vault.build_service(core, SEALED_COLUMNS)
     audit_log = audit.build_service(core)
     account_book = accounts.build_service(core, audit_log)
+    account_book.when_closed(safe.forget)
     key_ring = api_keys.build_service(core, audit_log, account_book)
     return [
         limits,
@@ -73,6 +75,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         inside,
         accounts.build(account_book),
         api_keys.build(key_ring),
+        secrets.build(secrets.build_service(core, audit_log, account_book, safe)),
         vault.build(core, safe, audit_log),
         system.build(core, store),
     ]

@@ -118,6 +118,22 @@ class Conflict(ServiceError):
     title = "Conflict"
 
 
+class Gone(ServiceError):
+    """There was such a thing, and its time is over."""
+
+    code = "gone"
+    status = 410
+    title = "Gone"
+
+
+class PreconditionFailed(ServiceError):
+    """The resource is not in the state that a header such as `If-Match` asks for."""
+
+    code = "precondition-failed"
+    status = 412
+    title = "Precondition failed"
+
+
 class TooLarge(ServiceError):
     """The body of the request is larger than the server takes."""
 

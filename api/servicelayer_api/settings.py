@@ -129,6 +129,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Ed25519 key of audit checkpoints, base64; derived when left out"),
     ] = NO_SECRET
 
+    # Secrets
+    secrets_max_per_account: Annotated[
+        int, Meta(ge=1, le=100_000, description="Secrets an account may have")
+    ] = 500
+
     # Server
     listen_addr: Annotated[
         Address, Meta(description="host:port to listen on; :8080 is every interface")

@@ -18,6 +18,7 @@ from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.ids import new_id, parse_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
@@ -35,6 +36,11 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._audit = audit
+        self._when_closed: list[Callable[[UUID], None]] = []
+
+    def when_closed(self, told: Callable[[UUID], None]) -> None:
+        """Have a lower room told of each account that was deleted, to drop what it remembers."""
+        self._when_closed.append(told)
 
     async def open_account(self, caller: Caller, new: NewAccount) -> Account:
         """Open an account in the tenant of the request.
@@ -123,6 +129,8 @@ class Accounts:
             if not await store.delete_account(connection, found, tenant):
                 raise AccountNotFound("account not found")
             await self._record(connection, caller, "account.delete", 204, found)
+        for told in self._when_closed:
+            told(found)
 
     async def add_wallet(self, caller: Caller, account_id: str, new: NewWallet) -> Wallet:
         """Register a wallet.

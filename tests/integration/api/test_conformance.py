@@ -28,6 +28,7 @@ MODULES = (
     "accounts",
     "workspace-wallets",
     "system",
+    "secrets",
 )
 DIFFERENCES = REFERENCE.parents[2] / "docs" / "compatibility.json"
 COST = 6

@@ -1,0 +1,386 @@
+"""Use cases of secrets: keep, give out, change, bring back.
+
+Invariants: every change is a new version, made under the lock of the secret's row together with
+its audit entry; a value is opened only for those whom the access bits, or their place in the
+tenant, allow. Access bits and expiry are part of what a value is sealed with, so that bits changed
+in the database open nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from servicelayer_api.ids import new_id
+from servicelayer_api.secrets import rules, store
+from servicelayer_api.secrets.errors import SecretNotFound, TooManySecrets
+from servicelayer_api.secrets.models import Secret, StoredSecret, StoredVersion
+from servicelayer_api.secrets.sealing import Sealer
+from servicelayer_api.web.pagination import Slice
+
+if TYPE_CHECKING:
+    from servicelayer_api.accounts import Accounts
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.clock import Clock
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.secrets.models import (
+        NewSecret,
+        Reader,
+        RollbackRequest,
+        SecretChange,
+        SecretMetadata,
+        SecretVersion,
+    )
+    from servicelayer_api.vault import Vault
+    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.principal import Caller
+
+
+class Secrets:
+    """What the routes and the other features call."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        audit: AuditLog,
+        accounts: Accounts,
+        vault: Vault,
+        *,
+        most: int,
+    ) -> None:
+        """Keep secrets in this database, `most` of them an account."""
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._accounts = accounts
+        self._sealer = Sealer(vault)
+        self._most = most
+
+    async def list_secrets(
+        self, caller: Caller, account_id: str, page: PageRequest
+    ) -> Slice[SecretMetadata]:
+        """List the secrets of an account without their values, oldest first.
+
+        Raises:
+            AccountNotFound: not in this tenant, or not the key's own.
+        """
+        after = None
+        if page.after is not None:
+            moment, last = page.after
+            after = (datetime.fromisoformat(moment), UUID(last))
+        async with self._database.connection() as connection:
+            account = await self._accounts.reach(connection, caller, account_id)
+            found = await store.list_secrets(connection, account.id, after, page.limit + 1)
+        now, shown = self._clock.now(), found[: page.limit]
+        position = None
+        if len(found) > page.limit:
+            secret = shown[-1][0]
+            position = (secret.created_at.isoformat(), str(secret.id))
+        return Slice([rules.metadata(*pair, now) for pair in shown], position)
+
+    async def add(
+        self, caller: Caller, account_id: str, new: NewSecret
+    ) -> tuple[SecretMetadata, str]:
+        """Make a secret.
+
+        Returns:
+            It without its value, and its entity tag.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            AccountSuspended: the account is suspended.
+            Invalid: names each field at fault.
+            SecretExists: the account has one of this name.
+            TooManySecrets: the account has as many as it may.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            rules.check_new(new, now)
+            if await store.lock_quota(connection, account.id) >= self._most:
+                raise TooManySecrets(f"an account may have {self._most} secrets")
+            secret = StoredSecret(
+                id=new_id(),
+                account_id=account.id,
+                name=new.name,
+                name_key=rules.name_key(new.name),
+                version=1,
+                created_at=now,
+                updated_at=now,
+            )
+            await store.insert_secret(connection, secret)
+            blank = _blank(secret, caller, now, number=1, acl=new.acl, expires_at=new.expires_at)
+            version = await self._sealer.seal(connection, secret, blank, new.value)
+            await store.insert_version(connection, version)
+            await self._record(connection, caller, "secret.create", 201, secret)
+        return rules.metadata(secret, version, now), rules.etag(secret)
+
+    async def read(
+        self, caller: Caller, account_id: str, name: str, number: int | None
+    ) -> tuple[Secret, str]:
+        """Give a secret out.
+
+        Args:
+            caller: who asks.
+            account_id: as it stands in the path.
+            name: in any case.
+            number: the version; the present one when `None`.
+
+        Returns:
+            The secret with its value, and the entity tag of its present version.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            SecretNotFound: none of this name, or not this version.
+            SecretAccessDenied: the access bits do not name this kind of credential.
+            SecretExpired: the present version has expired, or the one that was asked for.
+            Undecipherable: it was changed in the database, or its key is lost.
+        """
+        principal = caller.require_principal()
+        async with self._database.connection() as connection:
+            account = await self._accounts.reach(connection, caller, account_id)
+            secret, version = await self._find(connection, account.id, name)
+            rules.check_may_read(principal, version.acl)
+            value = await self._give(connection, secret, version)
+            if number is not None and number != version.version:
+                version = await self._find_version(connection, secret, number)
+                value = await self._give(connection, secret, version)
+        shown = Secret(
+            id=secret.id,
+            account_id=secret.account_id,
+            name=secret.name,
+            value=value,
+            version=version.version,
+            acl=version.acl,
+            created_at=secret.created_at,
+            updated_at=version.created_at,
+            expires_at=version.expires_at,
+        )
+        return shown, rules.etag(secret)
+
+    async def reveal(
+        self, connection: Connection, account_id: UUID, name: str, *, reader: Reader
+    ) -> str:
+        """Give a secret's value to a module of the product.
+
+        Args:
+            connection: where to look.
+            account_id: the account the module acts for.
+            name: in any case.
+            reader: which module; its bit must be set.
+
+        Raises:
+            SecretNotFound: none of this name.
+            SecretAccessDenied: the bit is not set.
+            SecretExpired: it has expired.
+            Undecipherable: as `read`.
+        """
+        secret, version = await self._find(connection, account_id, name)
+        rules.check_reader(reader, version.acl)
+        return await self._give(connection, secret, version)
+
+    async def change(
+        self, caller: Caller, account_id: str, name: str, change: SecretChange, if_match: str
+    ) -> tuple[SecretMetadata, str]:
+        """Change value, access bits or expiry: a new version.
+
+        Args:
+            caller: who asks.
+            account_id: as it stands in the path.
+            name: in any case.
+            change: what is to change.
+            if_match: the header `If-Match`, empty when it was not sent.
+
+        Returns:
+            The secret without its value, and its entity tag.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            AccountSuspended: the account is suspended.
+            Invalid: names each field at fault.
+            SecretNotFound: none of this name.
+            SecretChanged: it is at another version than `if_match` names.
+            SecretAccessDenied: an account key would add access bits.
+            Undecipherable: the value stays and does not open.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            rules.check_change(change, now)
+            secret, version = await self._lock(connection, account.id, name, if_match)
+            acl = version.acl if isinstance(change.acl, UnsetType) else change.acl
+            rules.check_may_grant(caller.require_principal(), version.acl, acl)
+            if isinstance(change.value, UnsetType):
+                value = await self._sealer.open(connection, secret, version)
+            else:
+                value = change.value
+            expires_at = version.expires_at if change.expires_at is UNSET else change.expires_at
+            blank = _blank(
+                secret, caller, now, number=secret.version + 1, acl=acl, expires_at=expires_at
+            )
+            return await self._follow(
+                connection,
+                caller,
+                "secret.change",
+                secret,
+                blank,
+                value,
+            )
+
+    async def roll_back(
+        self, caller: Caller, account_id: str, name: str, wanted: RollbackRequest, if_match: str
+    ) -> tuple[SecretMetadata, str]:
+        """Bring the value of an older version back as a new one; arguments and result as `change`.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            AccountSuspended: the account is suspended.
+            SecretNotFound: none of this name, or not this version.
+            SecretChanged: it is at another version than `if_match` names.
+            Undecipherable: the old value does not open.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            secret, version = await self._lock(connection, account.id, name, if_match)
+            old = await self._find_version(connection, secret, wanted.version)
+            value = await self._sealer.open(connection, secret, old)
+            blank = _blank(
+                secret,
+                caller,
+                now,
+                number=secret.version + 1,
+                acl=version.acl,
+                expires_at=version.expires_at,
+                restored_from=old.version,
+            )
+            return await self._follow(connection, caller, "secret.rollback", secret, blank, value)
+
+    async def remove(self, caller: Caller, account_id: str, name: str, if_match: str) -> None:
+        """Delete a secret and all its versions.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            AccountSuspended: the account is suspended.
+            SecretNotFound: none of this name.
+            SecretChanged: it is at another version than `if_match` names.
+        """
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            secret, _ = await self._lock(connection, account.id, name, if_match)
+            await store.delete_secret(connection, secret.id)
+            await self._record(connection, caller, "secret.delete", 204, secret)
+
+    async def list_versions(
+        self, caller: Caller, account_id: str, name: str, page: PageRequest
+    ) -> Slice[SecretVersion]:
+        """List the versions of a secret without their values, newest first.
+
+        Raises:
+            AccountNotFound: as `list_secrets`.
+            SecretNotFound: none of this name.
+        """
+        async with self._database.connection() as connection:
+            account = await self._accounts.reach(connection, caller, account_id)
+            secret, _ = await self._find(connection, account.id, name)
+            below = secret.version + 1 if page.after is None else int(page.after[0])
+            found = await store.list_versions(connection, secret.id, below, page.limit + 1)
+        now, shown = self._clock.now(), found[: page.limit]
+        position = (str(shown[-1].version),) if len(found) > page.limit else None
+        return Slice([rules.history(secret, version, now) for version in shown], position)
+
+    async def _find(
+        self, connection: Connection, account_id: UUID, name: str
+    ) -> tuple[StoredSecret, StoredVersion]:
+        found = await store.find_secret(connection, account_id, rules.name_key(name))
+        if found is None:
+            raise SecretNotFound("secret not found")
+        return found
+
+    async def _lock(
+        self, connection: Connection, account_id: UUID, name: str, if_match: str
+    ) -> tuple[StoredSecret, StoredVersion]:
+        found = await store.lock_secret(connection, account_id, rules.name_key(name))
+        if found is None:
+            raise SecretNotFound("secret not found")
+        rules.check_match(if_match, found[0])
+        return found
+
+    @staticmethod
+    async def _find_version(
+        connection: Connection, secret: StoredSecret, number: int
+    ) -> StoredVersion:
+        found = await store.find_version(connection, secret.id, number)
+        if found is None:
+            raise SecretNotFound("the secret has no such version, or not any more")
+        return found
+
+    async def _give(
+        self, connection: Connection, secret: StoredSecret, version: StoredVersion
+    ) -> str:
+        rules.check_fresh(version.expires_at, self._clock.now())
+        return await self._sealer.open(connection, secret, version)
+
+    async def _follow(
+        self,
+        connection: Connection,
+        caller: Caller,
+        action: str,
+        secret: StoredSecret,
+        blank: StoredVersion,
+        value: str,
+    ) -> tuple[SecretMetadata, str]:
+        """Add the next version of a secret that is locked."""
+        version = await self._sealer.seal(connection, secret, blank, value)
+        await store.insert_version(connection, version)
+        changed = replace(secret, version=version.version, updated_at=version.created_at)
+        await store.update_secret(
+            connection, secret.id, version=changed.version, now=changed.updated_at
+        )
+        await store.delete_versions(connection, secret.id, changed.version - rules.MAX_VERSIONS)
+        await self._sealer.take_in(connection, secret)
+        await self._record(connection, caller, action, 200, secret)
+        return rules.metadata(changed, version, version.created_at), rules.etag(changed)
+
+    async def _record(
+        self, connection: Connection, caller: Caller, action: str, status: int, secret: StoredSecret
+    ) -> None:
+        await self._audit.record(
+            connection,
+            caller,
+            action=action,
+            status=status,
+            account_id=secret.account_id,
+            resource_id=secret.id,
+        )
+
+
+def _blank(
+    secret: StoredSecret,
+    caller: Caller,
+    now: datetime,
+    *,
+    number: int,
+    acl: int,
+    expires_at: datetime | None,
+    restored_from: int | None = None,
+) -> StoredVersion:
+    """A version of a secret, nothing sealed in it yet."""
+    return StoredVersion(
+        id=new_id(),
+        account_id=secret.account_id,
+        secret_id=secret.id,
+        version=number,
+        acl=acl,
+        expires_at=expires_at,
+        sealed=b"",
+        imported=False,
+        restored_from=restored_from,
+        created_by=caller.require_principal().user,
+        created_at=now,
+    )
