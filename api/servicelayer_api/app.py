@@ -15,10 +15,10 @@ from servicelayer_api import (
     audit,
     auth,
     egress,
+    secrets,
     system,
     vault,
 )
-from servicelayer_api import accounts, api_keys, audit, auth, secrets, system, vault
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.db.migrations import load_migrations

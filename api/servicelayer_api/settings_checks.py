@@ -99,14 +99,12 @@ def _check_keys(settings: Settings) -> None:
             "SECRET_ENCRYPTION_KEY is not 32 bytes in hex or base64; "
             "set it to the output of: openssl rand -hex 32"
         )
-<<<<<<< HEAD
     for name in ("random_signing_key", "audit_signing_key"):
         signing: Secret = getattr(settings, name)
         if signing and _decoded_length(signing.reveal()) not in _SIGNING_KEY_BYTES:
             raise SettingsError(
                 f"{name.upper()} is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
             )
-=======
     for place, text in enumerate(settings.secret_encryption_key_previous.reveal().split(","), 1):
         old = text.strip()
         if old and len(old.encode()) != _KEY_BYTES and _decoded_length(old) != _KEY_BYTES:
@@ -114,12 +112,6 @@ def _check_keys(settings: Settings) -> None:
                 f"SECRET_ENCRYPTION_KEY_PREVIOUS: key {place} is not 32 bytes in hex or base64; "
                 "write the keys as they stood in SECRET_ENCRYPTION_KEY, separated by commas"
             )
-    signing = settings.random_signing_key.reveal()
-    if signing and _decoded_length(signing) not in _SIGNING_KEY_BYTES:
-        raise SettingsError(
-            "RANDOM_SIGNING_KEY is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
-        )
->>>>>>> 6f8478f (A vault: data keys per account, wrapped by versions of the encryption key)
 
 
 def _refuse_known(variable: str, value: str) -> None:
