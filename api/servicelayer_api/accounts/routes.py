@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any, Final
 
-from litestar import Request, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from servicelayer_api.accounts.models import Account, AccountChange, NewAccount, NewWallet, Wallet
 from servicelayer_api.accounts.service import Accounts
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import MAX_LIMIT, parse_limit
+from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
-_Limit = Annotated[str | None, QueryParameter(description="Items at most; all when left out")]
-
-
-def _limit(text: str | None) -> int | None:
-    return None if text is None else parse_limit(text, MAX_LIMIT)
+# The wire contract gave these lists whole, so the first page is as large as a page may be.
+_PAGE: Final = MAX_LIMIT
+_ACCOUNTS: Final = "accounts"
+_WALLETS: Final = "workspace-wallets"
 
 
 @post(
@@ -25,6 +24,7 @@ def _limit(text: str | None) -> int | None:
     operation_id="createAccount",
     summary="Open an account in the tenant of the request",
     tags=["accounts"],
+    opt={"scope": "accounts:write"},
 )
 async def create_account(
     request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], data: JSONBody[NewAccount]
@@ -38,12 +38,17 @@ async def create_account(
     operation_id="listAccounts",
     summary="List the accounts of the tenant, oldest first",
     tags=["accounts"],
+    opt={"scope": "accounts:read"},
 )
 async def list_accounts(
-    request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], limit: _Limit = None
-) -> list[Account]:
+    request: Request[Any, Any, Any],
+    accounts: NamedDependency[Accounts],
+    pages: NamedDependency[Pages],
+) -> Response[list[Account]]:
     """List accounts."""
-    return await accounts.list_accounts(caller_of(request.scope), _limit(limit))
+    page = pages.read(request, _ACCOUNTS, _PAGE)
+    found = await accounts.list_accounts(caller_of(request.scope), page)
+    return pages.answer(request, _ACCOUNTS, found)
 
 
 @get(
@@ -51,6 +56,7 @@ async def list_accounts(
     operation_id="getAccount",
     summary="Show an account",
     tags=["accounts"],
+    opt={"scope": "accounts:read"},
 )
 async def get_account(
     request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], account_id: FromPath[str]
@@ -64,6 +70,7 @@ async def get_account(
     operation_id="changeAccount",
     summary="Change an account",
     tags=["accounts"],
+    opt={"scope": "accounts:write"},
 )
 async def change_account(
     request: Request[Any, Any, Any],
@@ -80,6 +87,7 @@ async def change_account(
     operation_id="deleteAccount",
     summary="Delete an account and all that hangs on it",
     tags=["accounts"],
+    opt={"scope": "accounts:write"},
 )
 async def delete_account(
     request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], account_id: FromPath[str]
@@ -93,6 +101,7 @@ async def delete_account(
     operation_id="createWorkspaceWallet",
     summary="Register a wallet, by its script hash or its address",
     tags=["workspace-wallets"],
+    opt={"scope": "wallets:write"},
 )
 async def create_wallet(
     request: Request[Any, Any, Any],
@@ -109,15 +118,18 @@ async def create_wallet(
     operation_id="listWorkspaceWallets",
     summary="List the wallets of an account, newest first",
     tags=["workspace-wallets"],
+    opt={"scope": "wallets:read"},
 )
 async def list_wallets(
     request: Request[Any, Any, Any],
     accounts: NamedDependency[Accounts],
+    pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,
-) -> list[Wallet]:
+) -> Response[list[Wallet]]:
     """List wallets."""
-    return await accounts.list_wallets(caller_of(request.scope), account_id, _limit(limit))
+    page = pages.read(request, _WALLETS, _PAGE)
+    found = await accounts.list_wallets(caller_of(request.scope), account_id, page)
+    return pages.answer(request, _WALLETS, found)
 
 
 @get(
@@ -125,6 +137,7 @@ async def list_wallets(
     operation_id="getWorkspaceWallet",
     summary="Show a wallet",
     tags=["workspace-wallets"],
+    opt={"scope": "wallets:read"},
 )
 async def get_wallet(
     request: Request[Any, Any, Any],
@@ -141,6 +154,7 @@ async def get_wallet(
     operation_id="deleteWorkspaceWallet",
     summary="Remove a wallet; its holder can no longer log in with it",
     tags=["workspace-wallets"],
+    opt={"scope": "wallets:write"},
 )
 async def delete_wallet(
     request: Request[Any, Any, Any],

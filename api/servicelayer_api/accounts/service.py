@@ -16,6 +16,7 @@ from servicelayer_api.accounts import rules, store
 from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
 from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.ids import new_id, parse_id
+from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
+    from servicelayer_api.web.pagination import PageRequest
     from servicelayer_api.web.principal import Caller
 
 
@@ -64,16 +66,16 @@ class Accounts:
             await self._record(connection, caller, "account.create", 201, account.id)
         return account
 
-    async def list_accounts(self, caller: Caller, limit: int | None) -> list[Account]:
+    async def list_accounts(self, caller: Caller, page: PageRequest) -> Slice[Account]:
         """List the accounts of the tenant, oldest first; for an account key its own only."""
         principal, tenant = caller.require_principal(), caller.require_tenant()
         async with self._database.connection() as connection:
             if principal.account_id is None:
-                return await store.list_accounts(connection, tenant, limit)
+                return await store.list_accounts(connection, tenant, page)
             own = await store.find_account(connection, principal.account_id, tenant)
             if own is not None:
                 rules.check_usable(own.status, principal, write=False)
-        return [] if own is None else [own]
+        return Slice([] if own is None else [own])
 
     async def get_account(self, caller: Caller, account_id: str) -> Account:
         """Find an account.
@@ -158,8 +160,8 @@ class Accounts:
         return wallet
 
     async def list_wallets(
-        self, caller: Caller, account_id: str, limit: int | None
-    ) -> list[Wallet]:
+        self, caller: Caller, account_id: str, page: PageRequest
+    ) -> Slice[Wallet]:
         """List the wallets of an account, newest first.
 
         Raises:
@@ -167,7 +169,7 @@ class Accounts:
         """
         async with self._database.connection() as connection:
             account = await self.reach(connection, caller, account_id)
-            return await store.list_wallets(connection, account.id, limit)
+            return await store.list_wallets(connection, account.id, page)
 
     async def get_wallet(self, caller: Caller, account_id: str, wallet_id: str) -> Wallet:
         """Find a wallet of an account.

@@ -9,11 +9,13 @@ import asyncpg
 
 from servicelayer_api.accounts.errors import WalletExists
 from servicelayer_api.accounts.models import Account, Wallet
+from servicelayer_api.web.pagination import by_time, cut
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from servicelayer_api.db import Connection
+    from servicelayer_api.web.pagination import PageRequest, Slice
 
 _ACCOUNT: Final = "id, owner, metadata, status, created_at, updated_at"
 _WALLET: Final = "id, account_id, wallet_address, label, status, created_at, updated_at"
@@ -60,14 +62,17 @@ async def _one_account(
     return None if row is None else _account(row)
 
 
-async def list_accounts(connection: Connection, tenant: str, limit: int | None) -> list[Account]:
-    """List the accounts of a tenant, oldest first; all of them without a limit."""
+async def list_accounts(connection: Connection, tenant: str, page: PageRequest) -> Slice[Account]:
+    """List the accounts of a tenant, oldest first."""
+    after, values = by_time("(created_at, id) > ($3, $4)", page)
     rows = await connection.fetch(
-        f"SELECT {_ACCOUNT} FROM accounts WHERE tenant = $1 ORDER BY created_at, id LIMIT $2",  # noqa: S608 - fixed names
+        f"SELECT {_ACCOUNT} FROM accounts WHERE tenant = $1 {after} "  # noqa: S608 - fixed text
+        "ORDER BY created_at, id LIMIT $2",
         tenant,
-        limit,
+        page.limit + 1,
+        *values,
     )
-    return [_account(row) for row in rows]
+    return cut([_account(row) for row in rows], page)
 
 
 async def update_account(connection: Connection, account: Account) -> None:
@@ -114,15 +119,19 @@ async def insert_wallet(connection: Connection, wallet: Wallet, tenant: str) -> 
         raise WalletExists("the account has this wallet already") from exc
 
 
-async def list_wallets(connection: Connection, account_id: UUID, limit: int | None) -> list[Wallet]:
-    """List the wallets of an account, newest first; all of them without a limit."""
+async def list_wallets(
+    connection: Connection, account_id: UUID, page: PageRequest
+) -> Slice[Wallet]:
+    """List the wallets of an account, newest first."""
+    after, values = by_time("(created_at, id) < ($3, $4)", page)
     rows = await connection.fetch(
-        f"SELECT {_WALLET} FROM workspace_wallets WHERE account_id = $1 "  # noqa: S608 - fixed names
+        f"SELECT {_WALLET} FROM workspace_wallets WHERE account_id = $1 {after} "  # noqa: S608 - fixed text
         "ORDER BY created_at DESC, id DESC LIMIT $2",
         account_id,
-        limit,
+        page.limit + 1,
+        *values,
     )
-    return [_wallet(row) for row in rows]
+    return cut([_wallet(row) for row in rows], page)
 
 
 async def find_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:

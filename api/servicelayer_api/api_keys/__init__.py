@@ -1,8 +1,8 @@
 """API keys that act for one account and nothing else.
 
 Promise: the text of a key is shown once, in the answer that made it; only its hash is kept. A key
-    cannot reach another
-account, open or delete accounts, or make further keys.
+cannot reach another account, open or delete accounts, or make further keys; it may be limited to
+scopes. A rotation leaves the old key valid for as long as the caller wants.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from servicelayer_api.api_keys.routes import ROUTES
 from servicelayer_api.api_keys.service import ApiKeys
-from servicelayer_api.web.feature import Feature
+from servicelayer_api.api_keys.worker import usage_writer
+from servicelayer_api.web.feature import Feature, Worker
 
 if TYPE_CHECKING:
     from servicelayer_api.accounts import Accounts
@@ -28,4 +29,9 @@ def build_service(core: Core, audit: AuditLog, accounts: Accounts) -> ApiKeys:
 
 def build(api_keys: ApiKeys) -> Feature:
     """Put the feature together."""
-    return Feature(name="api_keys", routes=ROUTES, dependencies={"api_keys": api_keys})
+    return Feature(
+        name="api_keys",
+        routes=ROUTES,
+        dependencies={"api_keys": api_keys},
+        workers=[Worker("api-key-usage", usage_writer(api_keys))],
+    )

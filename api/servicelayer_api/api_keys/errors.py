@@ -17,3 +17,10 @@ class TooManyApiKeys(Conflict):
 
     code = "too-many-api-keys"
     title = "Too many API keys"
+
+
+class ApiKeyReplaced(Conflict):
+    """The API key was rotated or has expired already: rotate the one that replaced it."""
+
+    code = "api-key-replaced"
+    title = "API key replaced"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from litestar import Request, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from servicelayer_api.api_keys.models import ApiKey, NewApiKey
+from servicelayer_api.api_keys.models import ApiKey, NewApiKey, Rotation
 from servicelayer_api.api_keys.service import ApiKeys
 from servicelayer_api.web.gate import caller_of
+from servicelayer_api.web.pagination import MAX_LIMIT, Pages
+
+_KEYS: Final = "api-keys"
 
 
 @post(
@@ -18,6 +21,7 @@ from servicelayer_api.web.gate import caller_of
     operation_id="createApiKey",
     summary="Make an API key for an account; its text is shown once",
     tags=["api-keys"],
+    opt={"scope": "api-keys:write"},
 )
 async def create_key(
     request: Request[Any, Any, Any],
@@ -34,12 +38,36 @@ async def create_key(
     operation_id="listApiKeys",
     summary="List the API keys of an account",
     tags=["api-keys"],
+    opt={"scope": "api-keys:read"},
 )
 async def list_keys(
-    request: Request[Any, Any, Any], api_keys: NamedDependency[ApiKeys], account_id: FromPath[str]
-) -> list[ApiKey]:
+    request: Request[Any, Any, Any],
+    api_keys: NamedDependency[ApiKeys],
+    pages: NamedDependency[Pages],
+    account_id: FromPath[str],
+) -> Response[list[ApiKey]]:
     """List keys."""
-    return await api_keys.list_keys(caller_of(request.scope), account_id)
+    page = pages.read(request, _KEYS, MAX_LIMIT)
+    found = await api_keys.list_keys(caller_of(request.scope), account_id, page)
+    return pages.answer(request, _KEYS, found)
+
+
+@post(
+    "/accounts/{account_id:str}/api-keys/{key_id:str}/rotate",
+    operation_id="rotateApiKey",
+    summary="Replace an API key; the old one stays valid for a while",
+    tags=["api-keys"],
+    opt={"scope": "api-keys:write"},
+)
+async def rotate_key(
+    request: Request[Any, Any, Any],
+    api_keys: NamedDependency[ApiKeys],
+    account_id: FromPath[str],
+    key_id: FromPath[str],
+    data: JSONBody[Rotation],
+) -> ApiKey:
+    """Rotate a key."""
+    return await api_keys.rotate_key(caller_of(request.scope), account_id, key_id, data)
 
 
 @delete(
@@ -47,6 +75,7 @@ async def list_keys(
     operation_id="revokeApiKey",
     summary="Revoke an API key",
     tags=["api-keys"],
+    opt={"scope": "api-keys:write"},
 )
 async def revoke_key(
     request: Request[Any, Any, Any],
@@ -58,4 +87,4 @@ async def revoke_key(
     await api_keys.revoke_key(caller_of(request.scope), account_id, key_id)
 
 
-ROUTES = [create_key, list_keys, revoke_key]
+ROUTES = [create_key, list_keys, rotate_key, revoke_key]

@@ -1,8 +1,8 @@
-"""Use cases of account API keys: make, list, revoke, and the look-up that authentication asks for.
+"""Use cases of account API keys: make, list, rotate, revoke, and what authentication asks for.
 
 Invariant: a key is shown once and kept as a hash; a revoked or expired key opens nothing after at
-    most five seconds, the
-time for which a process trusts what it looked up.
+most five seconds, the time for which a process trusts what it looked up. When a key was used is
+noted in memory and written later: authentication only reads.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from servicelayer_api.accounts import rules as account_rules
 from servicelayer_api.api_keys import rules, store
 from servicelayer_api.api_keys.errors import ApiKeyNotFound, TooManyApiKeys
 from servicelayer_api.api_keys.models import ApiKey
-from servicelayer_api.errors import Invalid
+from servicelayer_api.errors import Unavailable
 from servicelayer_api.ids import new_id, parse_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from servicelayer_api.accounts import Accounts
-    from servicelayer_api.api_keys.models import NewApiKey
+    from servicelayer_api.api_keys.models import NewApiKey, Rotation
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Database
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller, Credential
 
 _TRUST_SECONDS: Final = 5.0
@@ -46,6 +47,7 @@ class ApiKeys:
         self._audit = audit
         self._accounts = accounts
         self._trusted: dict[bytes, tuple[Credential, datetime | None, float]] = {}
+        self._used: dict[str, datetime] = {}
 
     async def make_key(self, caller: Caller, account_id: str, new: NewApiKey) -> ApiKey:
         """Make a key for an account.
@@ -60,13 +62,12 @@ class ApiKeys:
         """
         principal, tenant = caller.require_principal(), caller.require_tenant()
         account_rules.check_not_account_key(principal)
-        if "\0" in new.name:
-            raise Invalid(fields=[("name", "must not hold the character NUL")])
+        scopes = rules.check_new_key(new)
         text, now = rules.write_key(secrets.token_bytes(rules.KEY_BYTES)), self._clock.now()
         lifetime = new.expires_in_seconds
         async with self._database.transaction() as connection:
             account = await self._accounts.reach(connection, caller, account_id, write=True)
-            if len(await store.list_keys(connection, account.id)) >= rules.MAX_KEYS:
+            if await store.count_keys_in_force(connection, account.id, now) >= rules.MAX_KEYS:
                 raise TooManyApiKeys(f"an account may have {rules.MAX_KEYS} keys")
             key = ApiKey(
                 id=new_id(),
@@ -76,6 +77,7 @@ class ApiKeys:
                 created_by=principal.user,
                 created_at=now,
                 expires_at=None if lifetime is None else now + timedelta(seconds=lifetime),
+                scopes=scopes,
             )
             await store.insert_key(connection, key, tenant, rules.hash_key(text))
             await self._audit.record(
@@ -88,7 +90,54 @@ class ApiKeys:
             )
         return replace(key, key=text)
 
-    async def list_keys(self, caller: Caller, account_id: str) -> list[ApiKey]:
+    async def rotate_key(
+        self, caller: Caller, account_id: str, key_id: str, rotation: Rotation
+    ) -> ApiKey:
+        """Make a key in the place of another, which stays valid for a while.
+
+        Returns:
+            The new key, with its text; name, scopes and length of life are those of the old one.
+
+        Raises:
+            AccountNotFound: not in this tenant.
+            AccountKeyNotAllowed: by an account key.
+            ApiKeyNotFound: the account has none of this id in force.
+            ApiKeyReplaced: it was rotated or has expired.
+        """
+        principal, tenant = caller.require_principal(), caller.require_tenant()
+        account_rules.check_not_account_key(principal)
+        text, now = rules.write_key(secrets.token_bytes(rules.KEY_BYTES)), self._clock.now()
+        async with self._database.transaction() as connection:
+            account = await self._accounts.reach(connection, caller, account_id, write=True)
+            found = parse_id(key_id)
+            old = await store.lock_key(connection, account.id, found) if found else None
+            if old is None:
+                raise ApiKeyNotFound("API key not found")
+            ends, expires = rules.plan_rotation(old, rotation, now)
+            new = ApiKey(
+                id=new_id(),
+                account_id=account.id,
+                name=old.name,
+                prefix=text[: rules.SHOWN],
+                created_by=principal.user,
+                created_at=now,
+                expires_at=expires,
+                scopes=old.scopes,
+            )
+            await store.insert_key(connection, new, tenant, rules.hash_key(text))
+            await store.update_replaced_key(connection, replace(old, expires_at=ends), new)
+            await self._audit.record(
+                connection,
+                caller,
+                action="api_key.rotate",
+                status=201,
+                account_id=account.id,
+                resource_id=old.id,
+            )
+        self._trusted.clear()
+        return replace(new, key=text)
+
+    async def list_keys(self, caller: Caller, account_id: str, page: PageRequest) -> Slice[ApiKey]:
         """List the keys of an account that were not revoked.
 
         Raises:
@@ -98,7 +147,7 @@ class ApiKeys:
         account_rules.check_not_account_key(caller.require_principal())
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            return await store.list_keys(connection, account.id)
+            return await store.list_keys(connection, account.id, page)
 
     async def revoke_key(self, caller: Caller, account_id: str, key_id: str) -> None:
         """Revoke a key.
@@ -135,6 +184,7 @@ class ApiKeys:
         if trusted is not None:
             credential, expires, until = trusted
             if self._clock.monotonic() < until and (expires is None or now < expires):
+                self._used[credential.subject] = now
                 return credential
             del self._trusted[key_hash]
         async with self._database.connection() as connection:
@@ -144,4 +194,21 @@ class ApiKeys:
         if len(self._trusted) >= _CACHE_SIZE:
             self._trusted.clear()
         self._trusted[key_hash] = (*found, self._clock.monotonic() + _TRUST_SECONDS)
+        self._used[found[0].subject] = now
         return found[0]
+
+    async def write_usage(self) -> None:
+        """Write down when keys were used since the last time; called by the background writer.
+
+        Raises:
+            Unavailable: the database is away; nothing is forgotten.
+        """
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            async with self._database.connection() as connection:
+                await store.update_last_used(connection, used)
+        except Unavailable:
+            self._used = {**used, **self._used}
+            raise

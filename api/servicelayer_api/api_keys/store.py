@@ -5,25 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.api_keys.models import ApiKey
+from servicelayer_api.web.pagination import by_time, cut
 from servicelayer_api.web.principal import Credential, CredentialKind, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from servicelayer_api.db import Connection
+    from servicelayer_api.web.pagination import PageRequest, Slice
 
-_COLUMNS: Final = "id, account_id, name, prefix, created_by, created_at, expires_at, last_used_at"
+_COLUMNS: Final = (
+    "id, account_id, name, prefix, created_by, created_at, expires_at, last_used_at, scopes, "
+    "replaced_by"
+)
 
 
 async def insert_key(connection: Connection, key: ApiKey, tenant: str, key_hash: bytes) -> None:
     """Add a key."""
     await connection.execute(
-        "INSERT INTO account_api_keys "
-        "(id, account_id, tenant, name, prefix, key_hash, created_by, created_at, expires_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO account_api_keys (id, account_id, tenant, name, prefix, key_hash, created_by, "
+        "created_at, expires_at, scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         key.id,
         key.account_id,
         tenant,
@@ -33,17 +38,52 @@ async def insert_key(connection: Connection, key: ApiKey, tenant: str, key_hash:
         key.created_by,
         key.created_at,
         key.expires_at,
+        key.scopes,
     )
 
 
-async def list_keys(connection: Connection, account_id: UUID) -> list[ApiKey]:
+async def list_keys(connection: Connection, account_id: UUID, page: PageRequest) -> Slice[ApiKey]:
     """List the keys of an account that were not revoked, oldest first."""
+    after, values = by_time("(created_at, id) > ($3, $4)", page)
     rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM account_api_keys "  # noqa: S608 - fixed text
+        f"WHERE account_id = $1 AND revoked_at IS NULL {after} ORDER BY created_at, id LIMIT $2",
+        account_id,
+        page.limit + 1,
+        *values,
+    )
+    return cut([_key(row) for row in rows], page)
+
+
+async def count_keys_in_force(connection: Connection, account_id: UUID, now: datetime) -> int:
+    """Count the keys of an account that open something."""
+    return await connection.fetchval(
+        "SELECT count(*) FROM account_api_keys WHERE account_id = $1 AND revoked_at IS NULL "
+        "AND (expires_at IS NULL OR expires_at > $2)",
+        account_id,
+        now,
+    )
+
+
+async def lock_key(connection: Connection, account_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Find a key of an account that was not revoked and hold it until the transaction ends."""
+    row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM account_api_keys "  # noqa: S608 - fixed names
-        "WHERE account_id = $1 AND revoked_at IS NULL ORDER BY created_at, id",
+        "WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL FOR UPDATE",
+        key_id,
         account_id,
     )
-    return [_key(row) for row in rows]
+    return None if row is None else _key(row)
+
+
+async def update_replaced_key(connection: Connection, old: ApiKey, new: ApiKey) -> None:
+    """Write the end and the successor of a key that is locked."""
+    await connection.execute(
+        "UPDATE account_api_keys SET expires_at = $2, replaced_by = $3 WHERE id = $1",
+        old.id,
+        old.expires_at,
+        new.id,
+    )
 
 
 async def revoke_key(connection: Connection, account_id: UUID, key_id: UUID, now: datetime) -> bool:
@@ -61,10 +101,9 @@ async def revoke_key(connection: Connection, account_id: UUID, key_id: UUID, now
 async def find_credential(
     connection: Connection, key_hash: bytes, now: datetime
 ) -> tuple[Credential, datetime | None] | None:
-    """Find the credential of a key in force and its expiry; note to the minute that it was used."""
+    """Find the credential of a key in force and its expiry."""
     row = await connection.fetchrow(
-        "SELECT id, account_id, tenant, name, expires_at, "
-        "last_used_at IS NULL OR last_used_at < $2::timestamptz - interval '1 minute' AS stale "
+        "SELECT id, account_id, tenant, name, scopes, expires_at "
         "FROM account_api_keys WHERE key_hash = $1 AND revoked_at IS NULL "
         "AND (expires_at IS NULL OR expires_at > $2)",
         key_hash,
@@ -72,18 +111,27 @@ async def find_credential(
     )
     if row is None:
         return None
-    if row["stale"]:
-        await connection.execute(
-            "UPDATE account_api_keys SET last_used_at = $2 WHERE id = $1", row["id"], now
-        )
     credential = Credential(
         user=f"key:{row['name']}",
         role=Role.USER,
         kind=CredentialKind.KEY,
         tenant=row["tenant"],
         account_id=row["account_id"],
+        scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
+        subject=str(row["id"]),
     )
     return credential, row["expires_at"]
+
+
+async def update_last_used(connection: Connection, used: Mapping[str, datetime]) -> None:
+    """Note when keys (by id) were used; a key that was noted within the minute is left alone."""
+    await connection.execute(
+        "UPDATE account_api_keys k SET last_used_at = u.at "
+        "FROM unnest($1::text[], $2::timestamptz[]) AS u (id, at) WHERE k.id = u.id::uuid "
+        "AND (k.last_used_at IS NULL OR k.last_used_at <= u.at - interval '1 minute')",
+        list(used),
+        list(used.values()),
+    )
 
 
 def _key(row: asyncpg.Record) -> ApiKey:
@@ -96,4 +144,6 @@ def _key(row: asyncpg.Record) -> ApiKey:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
+        scopes=row["scopes"],
+        replaced_by=row["replaced_by"],
     )

@@ -7,8 +7,10 @@ more follows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -82,6 +84,8 @@ class Pages:
             InvalidCursor: `cursor` was not made for this list, account, tenant and filters, or has
                 expired.
         """
+        if not request.scope["query_string"]:
+            return PageRequest(default_limit)
         query = request.query_params
         limit = parse_limit(query.get("limit"), default_limit)
         text = query.get("cursor")
@@ -124,6 +128,44 @@ def _with_cursor(request: _Request, cursor: str) -> str:
     path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
     # The brackets of a link's target must not stand in it.
     return f"{path}?{urlencode([*kept, ('cursor', cursor)])}".replace(">", "%3E")
+
+
+class Dated(Protocol):
+    """What lists by time hold."""
+
+    @property
+    def id(self) -> UUID:
+        """What tells items of one moment apart."""
+        ...
+
+    @property
+    def created_at(self) -> datetime:
+        """What orders them."""
+        ...
+
+
+def by_time(condition: str, page: PageRequest) -> tuple[str, tuple[datetime, UUID] | tuple[()]]:
+    """Give what a list by time and id adds to a query.
+
+    Args:
+        condition: On the position, such as `(created_at, id) < ($3, $4)`.
+        page: Which page.
+
+    Returns:
+        `AND` with the condition and its two values, or nothing for the first page.
+    """
+    if page.after is None:
+        return "", ()
+    time, identity = page.after
+    return f"AND {condition}", (datetime.fromisoformat(time), UUID(identity))
+
+
+def cut[T: Dated](found: list[T], page: PageRequest) -> Slice[T]:
+    """Make the page of a list by time from one item more than it holds."""
+    if len(found) <= page.limit:
+        return Slice(found)
+    items = found[: page.limit]
+    return Slice(items, (items[-1].created_at.isoformat(), str(items[-1].id)))
 
 
 def parse_limit(text: str | None, default: int) -> int:

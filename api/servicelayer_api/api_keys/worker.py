@@ -1,0 +1,38 @@
+"""Writes down when keys were used, a few seconds later and off the path of requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from servicelayer_api.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from servicelayer_api.api_keys.service import ApiKeys
+
+_INTERVAL: Final = 5.0
+
+
+def usage_writer(api_keys: ApiKeys) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """The loop; writes what is left when told to stop."""
+
+    async def run(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(_INTERVAL):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            await _write(api_keys)
+
+    return run
+
+
+async def _write(api_keys: ApiKeys) -> None:
+    try:
+        await api_keys.write_usage()
+    except Unavailable:
+        # What was used is kept and written when the database is back.
+        return
