@@ -18,6 +18,7 @@ from servicelayer_api.web.lifecycle import Lifecycle
 from servicelayer_api.web.problems import MEDIA_TYPE, problem
 
 _PUBLIC: dict[str, Any] = {"opt": {"public": True}, "tags": ["probes"]}
+_PROBE: dict[str, Any] = {"opt": {"public": True, "probe": True}, "tags": ["probes"]}
 
 
 @get("/livez", operation_id="livez", summary="Whether the process answers", **_PUBLIC)
@@ -26,7 +27,7 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", operation_id="readyz", summary="Whether requests can be served", **_PUBLIC)
+@get("/readyz", operation_id="readyz", summary="Whether requests can be served", **_PROBE)
 async def readyz(
     request: Request[Any, Any, Any], lifecycle: NamedDependency[Lifecycle]
 ) -> Response[dict[str, object]]:
@@ -34,7 +35,7 @@ async def readyz(
     return _readiness(request, lifecycle)
 
 
-@get("/healthz", operation_id="healthz", summary="The same as /readyz", **_PUBLIC)
+@get("/healthz", operation_id="healthz", summary="The same as /readyz", **_PROBE)
 async def healthz(
     request: Request[Any, Any, Any], lifecycle: NamedDependency[Lifecycle]
 ) -> Response[dict[str, object]]:

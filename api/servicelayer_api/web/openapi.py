@@ -14,9 +14,10 @@ from litestar import Response, get
 from litestar._openapi.plugin import OpenAPIPlugin
 from litestar.di import NamedDependency
 from litestar.openapi import OpenAPIConfig
+from litestar.routes import HTTPRoute
 
 from servicelayer_api.version import VERSION
-from servicelayer_api.web.problems import MEDIA_TYPE
+from servicelayer_api.web.openapi_rules import VERBS, bound, complete_components, complete_operation
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -26,35 +27,6 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_VERBS = frozenset({"get", "put", "post", "delete", "patch"})
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "error"],
-    "properties": {
-        "type": {"type": "string", "description": "Path of a page about this kind of problem"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "error": {"type": "string", "description": "The same as detail"},
-        "fields": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
-_TENANT = {
-    "name": "X-Tenant-ID",
-    "in": "header",
-    "required": False,
-    "description": "The tenant to act for, when the credential is not bound to one",
-    "schema": {"type": "string"},
-}
 
 
 @runtime_checkable
@@ -100,40 +72,19 @@ class ApiDescription:
         return self._document
 
     def _complete(self, schema: dict[str, Any]) -> None:
-        components = schema.setdefault("components", {})
-        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        components.setdefault("schemas", {})["Problem"] = _PROBLEM
-        components["responses"] = {
-            "Problem": {
-                "description": "A refusal (RFC 9457)",
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
+        complete_components(schema)
+        handlers = {
+            str(handler.operation_id): handler
+            for route in self._app.routes
+            if isinstance(route, HTTPRoute)
+            for handler in route.route_handlers
+            if handler.operation_id
         }
-        public = self._public_operations()
-        for item in schema.get("paths", {}).values():
-            for verb in _VERBS & item.keys():
-                self._complete_operation(item[verb], item[verb]["operationId"] in public)
-
-    @staticmethod
-    def _complete_operation(operation: dict[str, Any], public: bool) -> None:
-        responses = {
-            status: answer for status, answer in operation["responses"].items() if status < "4"
-        }
-        operation["responses"] = {
-            **responses,
-            "default": {"$ref": "#/components/responses/Problem"},
-        }
-        operation["security"] = [] if public else [{"bearer": []}]
-        if not public:
-            operation.setdefault("parameters", []).append(_TENANT)
-
-    def _public_operations(self) -> set[str]:
-        found: set[str] = set()
-        for route in self._app.routes:
-            for handler in getattr(route, "route_handlers", ()):
-                if handler.opt.get("public") is True and handler.operation_id:
-                    found.add(str(handler.operation_id))
-        return found
+        for path, item in schema.get("paths", {}).items():
+            for verb in VERBS & item.keys():
+                handler = handlers[item[verb]["operationId"]]
+                complete_operation(item[verb], verb=verb, path=path, handler=handler)
+        bound(schema)
 
 
 @get("/openapi.json", include_in_schema=False, opt={"public": True}, media_type="application/json")
