@@ -23,7 +23,6 @@ from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
 _READ: Final = {"scope": "secrets:read"}
 _WRITE: Final = {"scope": "secrets:write"}
-_NO_STORE: Final = "no-store"
 
 _Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
 _Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
@@ -92,7 +91,7 @@ async def get_secret(
     """Give a secret out."""
     number = rules.parse_version(version)
     shown, etag = await secrets.read(caller_of(request.scope), account_id, name, number)
-    return Response(shown, headers={"ETag": etag, "Cache-Control": _NO_STORE})
+    return Response(shown, headers={"ETag": etag})
 
 
 @put(

@@ -117,8 +117,9 @@ class Secrets:
             blank = _blank(secret, caller, now, number=1, acl=new.acl, expires_at=new.expires_at)
             version = await self._sealer.seal(connection, secret, blank, new.value)
             await store.insert_version(connection, version)
-            await self._record(connection, caller, "secret.create", 201, secret)
-        return rules.metadata(secret, version, now), rules.etag(secret)
+            shown = rules.metadata(secret, version, now)
+            await self._record(connection, caller, "secret.create", 201, secret, after=shown)
+        return shown, rules.etag(secret)
 
     async def read(
         self, caller: Caller, account_id: str, name: str, number: int | None
@@ -129,7 +130,7 @@ class Secrets:
             caller: who asks.
             account_id: as it stands in the path.
             name: in any case.
-            number: the version; the present one when `None`.
+            number: the version; `None` is the present one.
 
         Returns:
             The secret with its value, and the entity tag of its present version.
@@ -194,7 +195,7 @@ class Secrets:
             account_id: as it stands in the path.
             name: in any case.
             change: what is to change.
-            if_match: the header `If-Match`, empty when it was not sent.
+            if_match: the header `If-Match`; empty when it was not sent.
 
         Returns:
             The secret without its value, and its entity tag.
@@ -228,6 +229,7 @@ class Secrets:
                 caller,
                 "secret.change",
                 secret,
+                version,
                 blank,
                 value,
             )
@@ -259,7 +261,9 @@ class Secrets:
                 expires_at=version.expires_at,
                 restored_from=old.version,
             )
-            return await self._follow(connection, caller, "secret.rollback", secret, blank, value)
+            return await self._follow(
+                connection, caller, "secret.rollback", secret, version, blank, value
+            )
 
     async def remove(self, caller: Caller, account_id: str, name: str, if_match: str) -> None:
         """Delete a secret and all its versions.
@@ -272,9 +276,10 @@ class Secrets:
         """
         async with self._database.transaction() as connection:
             account = await self._accounts.reach(connection, caller, account_id, write=True)
-            secret, _ = await self._lock(connection, account.id, name, if_match)
+            secret, version = await self._lock(connection, account.id, name, if_match)
             await store.delete_secret(connection, secret.id)
-            await self._record(connection, caller, "secret.delete", 204, secret)
+            shown = rules.metadata(secret, version, self._clock.now())
+            await self._record(connection, caller, "secret.delete", 204, secret, before=shown)
 
     async def list_versions(
         self, caller: Caller, account_id: str, name: str, page: PageRequest
@@ -332,10 +337,12 @@ class Secrets:
         caller: Caller,
         action: str,
         secret: StoredSecret,
+        present: StoredVersion,
         blank: StoredVersion,
         value: str,
     ) -> tuple[SecretMetadata, str]:
         """Add the next version of a secret that is locked."""
+        before = rules.metadata(secret, present, blank.created_at)
         version = await self._sealer.seal(connection, secret, blank, value)
         await store.insert_version(connection, version)
         changed = replace(secret, version=version.version, updated_at=version.created_at)
@@ -344,11 +351,20 @@ class Secrets:
         )
         await store.delete_versions(connection, secret.id, changed.version - rules.MAX_VERSIONS)
         await self._sealer.take_in(connection, secret)
-        await self._record(connection, caller, action, 200, secret)
-        return rules.metadata(changed, version, version.created_at), rules.etag(changed)
+        shown = rules.metadata(changed, version, version.created_at)
+        await self._record(connection, caller, action, 200, secret, before=before, after=shown)
+        return shown, rules.etag(changed)
 
     async def _record(
-        self, connection: Connection, caller: Caller, action: str, status: int, secret: StoredSecret
+        self,
+        connection: Connection,
+        caller: Caller,
+        action: str,
+        status: int,
+        secret: StoredSecret,
+        *,
+        before: SecretMetadata | None = None,
+        after: SecretMetadata | None = None,
     ) -> None:
         await self._audit.record(
             connection,
@@ -357,6 +373,8 @@ class Secrets:
             status=status,
             account_id=secret.account_id,
             resource_id=secret.id,
+            before=before,
+            after=after,
         )
 
 
