@@ -67,9 +67,9 @@ class _Content(msgspec.Struct, frozen=True, array_like=True):
 class Cursors:
     """Writes and reads cursors with one key."""
 
-    def __init__(self, key: bytes) -> None:
-        """Hold a key, the same on all replicas."""
-        self._key = key
+    def __init__(self, key: bytes, *previous: bytes) -> None:
+        """Hold a key, the same on all replicas, and those it followed."""
+        self._keys = (key, *previous)
         self._decoder = msgspec.msgpack.Decoder(_Content)
 
     def write(self, scope: ListScope, position: tuple[str, ...], now: datetime) -> str:
@@ -83,7 +83,7 @@ class Cursors:
         expires = int(now.timestamp()) + LIFETIME_SECONDS
         content = _Content(scope.list_name, scope.digest(), expires, position)
         signed = _VERSION + msgspec.msgpack.encode(content)
-        return urlsafe_b64encode(signed + self._mac(signed)).rstrip(b"=").decode()
+        return urlsafe_b64encode(signed + _mac(self._keys[0], signed)).rstrip(b"=").decode()
 
     def read(self, text: str, scope: ListScope, now: datetime) -> tuple[str, ...]:
         """Read a position back.
@@ -92,7 +92,8 @@ class Cursors:
             InvalidCursor: It was not written here for this list, or has expired.
         """
         signed, mac = _split(text)
-        if not hmac.compare_digest(mac, self._mac(signed)) or signed[:1] != _VERSION:
+        ours = [hmac.compare_digest(mac, _mac(key, signed)) for key in self._keys]
+        if not any(ours) or signed[:1] != _VERSION:
             raise InvalidCursor
         try:
             content = self._decoder.decode(signed[1:])
@@ -104,8 +105,9 @@ class Cursors:
             raise InvalidCursor
         return content.position
 
-    def _mac(self, signed: bytes) -> bytes:
-        return hmac.digest(self._key, signed, "sha256")[:_MAC_BYTES]
+
+def _mac(key: bytes, signed: bytes) -> bytes:
+    return hmac.digest(key, signed, "sha256")[:_MAC_BYTES]
 
 
 def _split(text: str) -> tuple[bytes, bytes]:

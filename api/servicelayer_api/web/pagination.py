@@ -18,7 +18,7 @@ from litestar import Request, Response
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.cursors import Cursors, ListScope
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.keys import derive_key
+from servicelayer_api.web.keys import derive_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Pages:
     def __init__(self, clock: Clock, settings: Settings) -> None:
         """Sign cursors with a key that is derived from the settings."""
         self._clock = clock
-        self._cursors = Cursors(derive_key(settings, _KEY_PURPOSE))
+        self._cursors = Cursors(*derive_keys(settings, _KEY_PURPOSE))
 
     def read(
         self, request: _Request, list_name: str, default_limit: int = 25, **filters: str | None

@@ -27,8 +27,8 @@ _NONCE_BYTES: Final = 12
 class AnswerLost(Conflict):
     """The request was carried out before, but its answer can no longer be read.
 
-    The server's encryption key was changed since. Look the result up; send the request with another
-    key only if it must be carried out again.
+    The server's encryption key was changed since, and the one before is not named any more. Look
+    the result up; send the request with another key only if it must be carried out again.
     """
 
     code = "idempotent-answer-lost"
@@ -53,16 +53,16 @@ class Kept(msgspec.Struct, frozen=True):
 class ReplySeal:
     """Seals answers with AES-256-GCM."""
 
-    def __init__(self, root: bytes) -> None:
-        """Derive the keys of rows from a root of 32 bytes."""
-        self._root = root
+    def __init__(self, root: bytes, *previous: bytes) -> None:
+        """Derive the keys of rows from a root of 32 bytes; open what previous ones sealed."""
+        self._roots = (root, *previous)
         self._decoder = msgspec.msgpack.Decoder(Reply)
 
     def seal(self, reply: Reply, key: bytes, fingerprint: bytes) -> bytes:
         """Seal the answer of a row."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         plain = msgspec.msgpack.encode(reply)
-        return nonce + self._cipher(key, fingerprint).encrypt(nonce, plain, None)
+        return nonce + _cipher(self._roots[0], key, fingerprint).encrypt(nonce, plain, None)
 
     def open(self, kept: Kept, key: bytes) -> Reply:
         """Open the answer of a row.
@@ -71,14 +71,17 @@ class ReplySeal:
             AnswerLost: It was sealed with another root, or is not what was sealed.
         """
         nonce, sealed = kept.sealed[:_NONCE_BYTES], kept.sealed[_NONCE_BYTES:]
-        try:
-            plain = self._cipher(key, kept.fingerprint).decrypt(nonce, sealed, None)
-        except (InvalidTag, ValueError) as exc:
-            raise AnswerLost("the request was carried out; its answer cannot be read") from exc
-        return self._decoder.decode(plain)
+        for root in self._roots:
+            try:
+                plain = _cipher(root, key, kept.fingerprint).decrypt(nonce, sealed, None)
+            except (InvalidTag, ValueError):
+                continue
+            return self._decoder.decode(plain)
+        raise AnswerLost("the request was carried out; its answer cannot be read")
 
-    def _cipher(self, key: bytes, fingerprint: bytes) -> AESGCM:
-        return AESGCM(hmac.digest(self._root, key + fingerprint, "sha256"))
+
+def _cipher(root: bytes, key: bytes, fingerprint: bytes) -> AESGCM:
+    return AESGCM(hmac.digest(root, key + fingerprint, "sha256"))
 
 
 async def lock_key(connection: Connection, key: bytes) -> bool:

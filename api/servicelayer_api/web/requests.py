@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from servicelayer_api.errors import Unavailable
 from servicelayer_api.web.feature import Feature, Worker
 from servicelayer_api.web.idempotency import Idempotency
-from servicelayer_api.web.keys import derive_key
+from servicelayer_api.web.keys import derive_keys
 from servicelayer_api.web.rate_limit import AddressLimit, CallerLimit, RateLimiter
 from servicelayer_api.web.rates import parse_rate
 from servicelayer_api.web.reply_store import ReplySeal, delete_expired_replies
@@ -38,7 +38,7 @@ def build(core: Core) -> tuple[Feature, Feature]:
         SettingsError: `RATE_LIMIT` is no rate.
     """
     settings = core.settings
-    seal = ReplySeal(derive_key(settings, _KEY_PURPOSE))
+    seal = ReplySeal(*derive_keys(settings, _KEY_PURPOSE))
 
     def idempotency(app: ASGIApp, _: PublicPaths) -> Idempotency:
         return Idempotency(app, core.database, seal, settings.max_body_bytes)

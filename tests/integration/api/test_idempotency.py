@@ -13,8 +13,14 @@ import httpx
 import pytest
 
 from servicelayer_api.db import Database
-from servicelayer_api.web.reply_store import delete_expired_replies
-from support.api_server import TOKEN, running_api
+from servicelayer_api.web.reply_store import (
+    AnswerLost,
+    Kept,
+    Reply,
+    ReplySeal,
+    delete_expired_replies,
+)
+from support.api_server import ENCRYPTION_KEY, TOKEN, running_api
 from support.commit_proxy import CommitProxy
 from support.shared_api import own_database
 
@@ -238,18 +244,29 @@ async def test_expired_answers_are_deleted_in_batches(database_url: str) -> None
     assert left == 3
 
 
-def test_an_answer_under_another_encryption_key_is_lost_and_the_effect_is_not_repeated(
+def test_an_answer_is_given_again_after_the_encryption_key_was_changed(
     database_url: str, tmp_path: Path
 ) -> None:
     headers = keyed()
     with running_api(database_url, tmp_path) as api, api.client() as client:
-        client.post("/accounts", json=BODY, headers=headers)
-    other = {"SECRET_ENCRYPTION_KEY": "ab" * 32}
-    with running_api(database_url, tmp_path, **other) as api, api.client() as client:
-        answer = client.post("/accounts", json=BODY, headers=headers)
+        first = client.post("/accounts", json=BODY, headers=headers)
+    changed = {
+        "SECRET_ENCRYPTION_KEY": "ab" * 32,
+        "SECRET_ENCRYPTION_KEY_PREVIOUS": ENCRYPTION_KEY,
+    }
+    with running_api(database_url, tmp_path, **changed) as api, api.client() as client:
+        again = client.post("/accounts", json=BODY, headers=headers)
 
-        assert (answer.status_code, answer.json()["code"]) == (409, "idempotent-answer-lost")
+        assert (again.status_code, again.content) == (201, first.content)
         assert owners(client) == ["somebody"]
+
+
+def test_an_answer_that_no_key_opens_is_lost_and_told_so() -> None:
+    kept = Kept(b"f" * 32, ReplySeal(b"a" * 32).seal(Reply(201, [], b"{}"), b"k" * 32, b"f" * 32))
+
+    assert ReplySeal(b"b" * 32, b"a" * 32).open(kept, b"k" * 32) == Reply(201, [], b"{}")
+    with pytest.raises(AnswerLost):
+        ReplySeal(b"b" * 32).open(kept, b"k" * 32)
 
 
 def test_a_server_killed_between_commit_and_answer_answers_after_all(

@@ -21,7 +21,7 @@ from servicelayer_api.web.application import Application
 from servicelayer_api.web.cursors import Cursors, InvalidCursor, ListScope
 from servicelayer_api.web.feature import Core, Feature
 from servicelayer_api.web.gate import note_caller
-from servicelayer_api.web.keys import derive_key
+from servicelayer_api.web.keys import derive_keys
 from servicelayer_api.web.modules import ModuleRegistry
 from servicelayer_api.web.pagination import Pages, Slice
 from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
@@ -86,8 +86,8 @@ def test_any_other_text_is_refused(text: str) -> None:
 def test_no_two_purposes_share_a_key() -> None:
     settings = Settings(secret_encryption_key=Secret("c0ffee" * 10 + "c0ff"))
 
-    assert derive_key(settings, "cursors/1") == derive_key(settings, "cursors/1")
-    assert derive_key(settings, "cursors/1") != derive_key(settings, "replies/1")
+    assert derive_keys(settings, "cursors/1") == derive_keys(settings, "cursors/1")
+    assert derive_keys(settings, "cursors/1") != derive_keys(settings, "replies/1")
 
 
 @get("/rows")
