@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from servicelayer_api.accounts import rules, store
 from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
 from servicelayer_api.accounts.models import Account, Wallet
+from servicelayer_api.errors import ServiceError
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
@@ -229,6 +230,33 @@ class Accounts:
         rules.check_usable(account.status, caller.require_principal(), write=write)
         return account
 
+    async def reach_many(
+        self, connection: Connection, wanted: Sequence[tuple[Caller, str]]
+    ) -> list[Account | ServiceError]:
+        """The same door for changes of several requests that share one transaction; one query.
+
+        Args:
+            connection: with the transaction open.
+            wanted: who asks, and the account as it stands in the path; one a request.
+
+        Returns:
+            In the same order, the account or the refusal that `reach` would have raised.
+        """
+        asked = [self._ask(caller, account_id) for caller, account_id in wanted]
+        keys = {key for key in asked if not isinstance(key, ServiceError)}
+        kept = await store.keep_accounts(connection, sorted(keys)) if keys else {}
+        return [
+            key if isinstance(key, ServiceError) else _usable(kept.get(key), caller)
+            for key, (caller, _) in zip(asked, wanted, strict=True)
+        ]
+
+    def _ask(self, caller: Caller, account_id: str) -> tuple[UUID, str] | ServiceError:
+        try:
+            tenant = caller.require_tenant()
+            return self._may_reach(caller, account_id), tenant
+        except ServiceError as exc:
+            return exc
+
     async def list_wallet_tenants(self, connection: Connection, wallet_address: str) -> list[str]:
         """The tenants in which an active account has registered a wallet (script hash as kept)."""
         return await store.list_wallet_tenants(connection, wallet_address)
@@ -257,3 +285,14 @@ class Accounts:
             account_id=account_id,
             resource_id=resource_id or account_id,
         )
+
+
+def _usable(account: Account | None, caller: Caller) -> Account | ServiceError:
+    """The account if this caller may change something of it now, else the refusal."""
+    if account is None:
+        return AccountNotFound("account not found")
+    try:
+        rules.check_usable(account.status, caller.require_principal(), write=True)
+    except ServiceError as exc:
+        return exc
+    return account

@@ -12,6 +12,7 @@ from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.web.pagination import by_time, cut
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from servicelayer_api.db import Connection
@@ -49,6 +50,19 @@ async def lock_account(connection: Connection, account_id: UUID, tenant: str) ->
 async def keep_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
     """Find an account of a tenant and keep it from being deleted until the transaction ends."""
     return await _one_account(connection, account_id, tenant, "FOR KEY SHARE")
+
+
+async def keep_accounts(
+    connection: Connection, keys: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], Account]:
+    """Do the same for several, by id and tenant."""
+    rows = await connection.fetch(
+        f"SELECT {_ACCOUNT}, tenant FROM accounts WHERE (id, tenant) IN "  # noqa: S608 - fixed names
+        "(SELECT * FROM unnest($1::uuid[], $2::text[])) ORDER BY id FOR KEY SHARE",
+        [account_id for account_id, _ in keys],
+        [tenant for _, tenant in keys],
+    )
+    return {(row["id"], row["tenant"]): _account(row) for row in rows}
 
 
 async def _one_account(
