@@ -1,4 +1,6 @@
-"""The command line: `serve`, `dev`, `migrate`, `openapi`, `version`, and the guide's own spellings.
+"""The command line: `serve`, `dev`, `migrate`, `openapi`, `verify`, `version`.
+
+The guide's own spellings (`-dsn X -migrate`) are understood too.
 
 Exit codes of `migrate`, which the operator reads: 0 done, 2 bad configuration, 3 database
 unreachable, 4 database refuses the login, 5 a migration failed, 6 database too old. Whoever refuses
@@ -103,6 +105,12 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
     )
     keys.set_defaults(run=_keys)
     commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
+    verify = commands.add_parser("verify", help="check a proof with nothing but its file")
+    kinds = verify.add_subparsers(title="proofs", required=True, metavar="PROOF")
+    draw = kinds.add_parser("random", help="the proof of a draw of randomness")
+    draw.add_argument("file", help="the answer of .../random/requests/{id}/proof; - reads stdin")
+    draw.add_argument("--key", help="refuse other public keys than this one, base64 or hex")
+    draw.set_defaults(run=_verify_random)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -212,6 +220,12 @@ def _openapi(_: argparse.Namespace) -> int:
     nowhere = Settings(database_url=Secret("postgres://nobody@localhost/none"))
     sys.stdout.write(create_app(nowhere).openapi().decode() + "\n")
     return 0
+
+
+def _verify_random(arguments: argparse.Namespace) -> int:
+    from servicelayer_api.random import command  # noqa: PLC0415 - as above
+
+    return command.run(arguments)
 
 
 def _version(_: argparse.Namespace) -> int:

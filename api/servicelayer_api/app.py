@@ -15,6 +15,7 @@ from servicelayer_api import (
     audit,
     auth,
     egress,
+    random,
     secrets,
     system,
     vault,
@@ -66,6 +67,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     audit_log = audit.build_service(core)
     account_book = accounts.build_service(core, audit_log)
     account_book.when_closed(safe.forget)
+    randomness = random.build_service(core, audit_log, account_book)
     key_ring = api_keys.build_service(core, audit_log, account_book)
     return [
         limits,
@@ -77,6 +79,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         api_keys.build(key_ring),
         secrets.build(secrets.build_service(core, audit_log, account_book, safe)),
         vault.build(core, safe, audit_log),
+        random.build(randomness),
         system.build(core, store),
     ]
 

@@ -128,6 +128,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         Meta(description="Ed25519 key of audit checkpoints, base64; derived when left out"),
     ] = NO_SECRET
+    random_previous_keys: Annotated[
+        Secret,
+        Meta(description="Former values of RANDOM_SIGNING_KEY that still prove their own draws"),
+    ] = NO_SECRET
 
     # Secrets
     secrets_max_per_account: Annotated[

@@ -9,6 +9,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from servicelayer_api.crypto.signing import KeyFormatError, parse_private_key
 from servicelayer_api.db.pool import parse_dsn
 from servicelayer_api.settings import SettingsError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _LEAST_JWT_SECRET = 32
 _KEY_BYTES = 32
-_SIGNING_KEY_BYTES = (32, 64)
 _KNOWN = frozenset({
     *("admin", "adminadmin", "change-me", "change-this", "changeit", "changeme", "default"),
     *("dev", "dev-token", "devtoken", "example", "password", "secret", "test", "test-token"),
@@ -99,12 +99,6 @@ def _check_keys(settings: Settings) -> None:
             "SECRET_ENCRYPTION_KEY is not 32 bytes in hex or base64; "
             "set it to the output of: openssl rand -hex 32"
         )
-    for name in ("random_signing_key", "audit_signing_key"):
-        signing: Secret = getattr(settings, name)
-        if signing and _decoded_length(signing.reveal()) not in _SIGNING_KEY_BYTES:
-            raise SettingsError(
-                f"{name.upper()} is not an Ed25519 private key; write base64 of its 32 or 64 bytes"
-            )
     for place, text in enumerate(settings.secret_encryption_key_previous.reveal().split(","), 1):
         old = text.strip()
         if old and len(old.encode()) != _KEY_BYTES and _decoded_length(old) != _KEY_BYTES:
@@ -112,6 +106,25 @@ def _check_keys(settings: Settings) -> None:
                 f"SECRET_ENCRYPTION_KEY_PREVIOUS: key {place} is not 32 bytes in hex or base64; "
                 "write the keys as they stood in SECRET_ENCRYPTION_KEY, separated by commas"
             )
+    _check_signing_keys(settings)
+
+
+def _check_signing_keys(settings: Settings) -> None:
+    for name, several in (
+        ("random_signing_key", False),
+        ("random_previous_keys", True),
+        ("audit_signing_key", False),
+    ):
+        secret: Secret = getattr(settings, name)
+        text = secret.reveal()
+        for key in filter(str.strip, text.split(",") if several else [text]):
+            try:
+                parse_private_key(key)
+            except KeyFormatError as exc:
+                raise SettingsError(
+                    f"{name.upper()} {exc}; it must be an Ed25519 private key, set it to the "
+                    "output of: openssl rand -base64 32"
+                ) from None
 
 
 def _refuse_known(variable: str, value: str) -> None:

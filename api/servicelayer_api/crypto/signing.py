@@ -76,6 +76,18 @@ def parse_private_key(text: str) -> bytes:
     return seed
 
 
+def parse_public_key(text: str) -> bytes:
+    """Read a public key of 32 bytes, in hex or in either base64.
+
+    Raises:
+        KeyFormatError: It is something else.
+    """
+    public = _decode(text.strip())
+    if len(public) != PUBLIC_KEY_BYTES:
+        raise KeyFormatError("the public key is not 32 bytes in base64 or hex")
+    return public
+
+
 def _decode(text: str) -> bytes:
     try:
         return bytes.fromhex(text)

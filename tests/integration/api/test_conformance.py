@@ -27,6 +27,7 @@ MODULES = (
     "auth",
     "accounts",
     "workspace-wallets",
+    "random",
     "system",
     "secrets",
 )

@@ -1,0 +1,202 @@
+"""Group commit: requests that come while one transaction runs share the next.
+
+Invariant: a draw is handed back only after its row and its audit entry are committed, so nothing is
+computed from it before. Each request has its own outcome: one that may not reach its account does
+not hold up the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from servicelayer_api.audit.models import Change
+from servicelayer_api.errors import ServiceError, Unavailable
+from servicelayer_api.random import rules, store
+from servicelayer_api.random.errors import RandomRequestDiffers
+from servicelayer_api.random.models import Commitment, Draw, NewDraw
+from servicelayer_api.web.principal import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from servicelayer_api.accounts import Accounts
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.random.models import PublicKeys
+
+_MOST: Final = 256
+type _Outcome = Draw | ServiceError
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to draw, checked but for its account."""
+
+    caller: Caller
+    account_id: str
+    draw_id: UUID
+    created_at_ns: int
+    new: NewDraw
+
+
+class GroupCommit:
+    """Commits draws, many by one transaction."""
+
+    def __init__(
+        self, database: Database, audit: AuditLog, accounts: Accounts, key: PublicKeys
+    ) -> None:
+        """Commit to this database, in the name of this key."""
+        self._database = database
+        self._audit = audit
+        self._accounts = accounts
+        self._key = key
+        self._key_is_kept = False
+        self._waiting: list[tuple[Asked, asyncio.Future[Draw]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def commit(self, asked: Asked) -> Draw:
+        """Commit a draw, or find the one that has its name.
+
+        Raises:
+            AccountNotFound: Not in this tenant, or not the key's own.
+            AccountSuspended: The account is suspended.
+            RandomRequestDiffers: The name stands for a draw with other parameters.
+        """
+        if self._database.in_ambient:
+            # The request's own transaction, which is committed before the answer leaves.
+            async with self._database.transaction() as connection:
+                outcome = (await self._commit(connection, [asked]))[0]
+            if isinstance(outcome, ServiceError):
+                raise outcome
+            return outcome
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, future))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="random-commit")
+        return await future
+
+    async def keep_key(self, connection: Connection) -> None:
+        """Publish the key before it is used."""
+        if not self._key_is_kept and await store.insert_key(connection, self._key):
+            await self._audit.record_system(
+                connection,
+                actor="random",
+                action="random.key",
+                resource_id=self._key.id,
+                after=self._key,
+            )
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+                await self._serve(batch)
+        finally:
+            left, self._waiting, self._running = self._waiting, [], None
+            self._settle(left, [Unavailable("the program is stopping")] * len(left))
+
+    async def _serve(self, batch: Sequence[tuple[Asked, asyncio.Future[Draw]]]) -> None:
+        outcomes: Sequence[_Outcome | Exception]
+        outcomes = [Unavailable("the program is stopping")] * len(batch)
+        try:
+            async with self._database.transaction() as connection:
+                outcomes = await self._commit(connection, [asked for asked, _ in batch])
+            self._key_is_kept = True
+        except Exception as exc:  # noqa: BLE001 - handed to each request, which raises it
+            outcomes = [exc] * len(batch)
+        finally:
+            self._settle(batch, outcomes)
+
+    @staticmethod
+    def _settle(
+        batch: Sequence[tuple[Asked, asyncio.Future[Draw]]],
+        outcomes: Sequence[_Outcome | Exception],
+    ) -> None:
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if future.done():  # its client has gone
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    async def _commit(self, connection: Connection, batch: Sequence[Asked]) -> list[_Outcome]:
+        await self.keep_key(connection)
+        reached = await self._accounts.reach_many(
+            connection, [(asked.caller, asked.account_id) for asked in batch]
+        )
+        wanted = {
+            asked.draw_id: Draw(
+                id=asked.draw_id,
+                counter=0,
+                account_id=account.id,
+                request_id=asked.new.request_id,
+                client_seed=asked.new.client_seed,
+                length=asked.new.length,
+                created_at_ns=asked.created_at_ns,
+                key_id=self._key.id,
+            )
+            for asked, account in zip(batch, reached, strict=True)
+            if not isinstance(account, ServiceError)
+        }
+        drawn = await self._insert(connection, wanted)
+        changes = [
+            _change(asked.caller, drawn[asked.draw_id])
+            for asked in batch
+            if asked.draw_id in drawn and drawn[asked.draw_id].id == asked.draw_id
+        ]
+        await self._audit.record_many(connection, changes)
+        return [
+            account if isinstance(account, ServiceError) else _same(asked, drawn[asked.draw_id])
+            for asked, account in zip(batch, reached, strict=True)
+        ]
+
+    @staticmethod
+    async def _insert(connection: Connection, wanted: dict[UUID, Draw]) -> dict[UUID, Draw]:
+        """Insert draws; where a name is taken, give the draw that has it instead."""
+        if not wanted:
+            return {}
+        counters = await store.insert_draws(connection, list(wanted.values()))
+        drawn = {
+            draw_id: replace(wanted[draw_id], counter=counter)
+            for draw_id, counter in counters.items()
+        }
+        repeated = [draw for draw in wanted.values() if draw.id not in counters]
+        if repeated:
+            named = await store.list_named(
+                connection, [(draw.account_id, draw.request_id) for draw in repeated]
+            )
+            drawn |= {draw.id: named[draw.account_id, draw.request_id] for draw in repeated}
+        return drawn
+
+
+def _same(asked: Asked, draw: Draw) -> _Outcome:
+    if rules.is_same_request(draw, asked.new):
+        return draw
+    return RandomRequestDiffers(
+        "this request_id stands for a draw with another length or client_seed"
+    )
+
+
+def _change(caller: Caller, draw: Draw) -> Change:
+    return Change(
+        caller=caller,
+        action="random.commit",
+        status=200,
+        account_id=draw.account_id,
+        resource_id=draw.id,
+        after=Commitment(
+            id=draw.id,
+            account_id=draw.account_id,
+            request_id=draw.request_id,
+            length=draw.length,
+            counter=draw.counter,
+            created_at=rules.format_moment(draw.created_at_ns),
+            key_id=draw.key_id,
+            alpha_sha256=rules.hash_alpha(draw),
+        ),
+    )

@@ -1,0 +1,402 @@
+"""Randomness on the real program: the contract's answer, repetition, proofs, rotation, crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from servicelayer_api.crypto import ecvrf
+from servicelayer_api.random import proof, rules
+from support.api_server import ApiProcess, running_api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from servicelayer_api.random.models import ProofDocument
+
+SEED = bytes(range(32))
+KEY = rules.DrawKey(SEED)
+SIGNING_KEY = b64encode(SEED).decode()
+OTHER_SIGNING_KEY = b64encode(bytes(range(1, 33))).decode()
+
+
+def rows(database_url: str, query: str, *values: object) -> list[asyncpg.Record]:
+    async def ask() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return await connection.fetch(query, *values)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def open_account(client: httpx.Client) -> str:
+    return str(client.post("/accounts", json={"owner": "o"}).json()["ID"])
+
+
+def draw(client: httpx.Client, account: str, **body: object) -> dict[str, Any]:
+    answer = client.post(f"/accounts/{account}/random", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def prove(client: httpx.Client, account: str, name: str) -> bytes:
+    answer = client.get(f"/accounts/{account}/random/requests/{name}/proof")
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def check(raw: bytes) -> ProofDocument:
+    document = proof.read_document(raw)
+    proof.check_document(document)
+    return document
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
+    with running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as process:
+        yield process
+
+
+@pytest.fixture
+def client(api: ApiProcess) -> Iterator[httpx.Client]:
+    with api.client() as made:
+        yield made
+
+
+def test_an_answer_is_the_contracts_and_carries_the_key(client: httpx.Client) -> None:
+    account = open_account(client)
+    found = draw(client, account, length=100, request_id=" r-1 ")
+    assert found.keys() == {
+        *("AccountID", "Length", "Value", "CreatedAt", "RequestID", "Counter", "Signature"),
+        *("PublicKey", "ID", "KeyID"),
+    }
+    assert (found["AccountID"], found["Length"], found["RequestID"]) == (account, 100, "r-1")
+    assert b64decode(found["PublicKey"]) == KEY.public.public_key
+    at = rules.parse_moment(found["CreatedAt"])
+    assert at is not None
+    message = b"r-1\0" + b"".join(
+        number.to_bytes(size, "big") for number, size in ((found["Counter"], 8), (at, 8), (100, 4))
+    )
+    signature = b64decode(found["Signature"])
+    assert rules.derive_value(signature, message, 100) == b64decode(found["Value"])
+
+
+def test_the_same_request_id_gives_the_same_answer_and_no_second_draw(
+    client: httpx.Client, database_url: str
+) -> None:
+    account = open_account(client)
+    first = draw(client, account, length=16, request_id="r-1")
+    assert draw(client, account, length=16, request_id="r-1 ") == first
+    for other in ({"length": 17}, {"length": 16, "client_seed": "x"}):
+        refused = client.post(f"/accounts/{account}/random", json={"request_id": "r-1", **other})
+        assert refused.status_code == 409
+        assert refused.json()["code"] == "random-request-differs"
+    kept = rows(database_url, "SELECT resource_id FROM audit_log WHERE action = 'random.commit'")
+    assert [row["resource_id"] for row in kept] == [first["ID"]]
+
+    elsewhere = draw(client, open_account(client), length=16, request_id="r-1")
+    assert elsewhere["Value"] != first["Value"]
+
+
+def test_requests_of_one_name_that_come_at_once_get_one_answer(client: httpx.Client) -> None:
+    account = open_account(client)
+
+    async def ask_at_once() -> list[httpx.Response]:
+        async with httpx.AsyncClient(
+            base_url=client.base_url, headers=client.headers, trust_env=False
+        ) as many:
+            path = f"/accounts/{account}/random"
+            asked = [many.post(path, json={"request_id": f"r-{n % 3}"}) for n in range(30)]
+            return await asyncio.gather(*asked)
+
+    answers = asyncio.run(ask_at_once())
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 3
+
+
+def test_with_a_client_seed_the_verifiable_output_is_in_the_answer(client: httpx.Client) -> None:
+    account = open_account(client)
+    found = draw(client, account, length=80, request_id="dice", client_seed="mine")
+    vrf = found["VRF"]
+    alpha = b64decode(vrf["Alpha"])
+    output = ecvrf.verify(b64decode(vrf["PublicKey"]), alpha, b64decode(vrf["Proof"]))
+    assert output == b64decode(vrf["Output"])
+    assert rules.expand(output, 80) == b64decode(vrf["Value"])
+    assert b"mine" in alpha
+    assert account.encode() in alpha
+    assert draw(client, account, length=80, request_id="dice", client_seed="mine") == found
+    assert msgspec.to_builtins(check(prove(client, account, "dice")).vrf) == {
+        name.lower(): vrf[name] for name in ("Suite", "Alpha", "Proof", "Output", "Value")
+    }
+
+
+def test_a_proof_is_verified_from_its_file_alone(client: httpx.Client, tmp_path: Path) -> None:
+    account = open_account(client)
+    named = draw(client, account, request_id="r/1 ä")
+    unnamed = draw(client, account)
+    file = tmp_path / "proof.json"
+    for found in (named, unnamed):
+        file.write_bytes(prove(client, account, found["ID"]))
+        # No setting, no network, no database: nothing but the file.
+        done = subprocess.run(
+            [sys.executable, "-m", "servicelayer_api", "verify", "random", str(file)],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "VERIFIED" in done.stdout
+        document = check(file.read_bytes())
+        assert document.signed.value == b64decode(found["Value"])
+
+    assert check(prove(client, account, unnamed["ID"])).draw.id is not None
+    answer = client.get(f"/accounts/{account}/random/requests/nothing/proof")
+    assert (answer.status_code, answer.json()["code"]) == (404, "random-request-not-found")
+
+
+def test_a_list_is_paged_newest_first_and_shows_what_was_answered(client: httpx.Client) -> None:
+    account = open_account(client)
+    made = [draw(client, account, length=n + 1) for n in range(7)]
+    path = f"/accounts/{account}/random/requests"
+    assert client.get(path).json() == made[::-1]
+    assert client.get(f"/accounts/{open_account(client)}/random/requests").json() == []
+
+    seen: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.get(path, params={"limit": "3", **({"cursor": cursor} if cursor else {})})
+        draw(client, account)  # what comes meanwhile shifts nothing
+        seen += page.json()
+        cursor = page.headers.get("x-next-cursor")
+    assert seen == made[::-1]
+
+
+def test_what_is_asked_badly_is_refused(client: httpx.Client) -> None:
+    path = f"/accounts/{open_account(client)}/random"
+    bad: Sequence[dict[str, Any]] = [
+        {"length": 1025},
+        {"length": -1},
+        {"length": 2**60},
+        {"length": "8"},
+        {"request_id": "x" * 257},
+        {"request_id": "a\0b"},
+        {"client_seed": "x" * 65},
+        {"seed": "unknown"},
+    ]
+    assert [client.post(path, json=body).status_code for body in bad] == [400] * len(bad)
+    lone = client.post(path, content=rb'{"client_seed": "\ud800"}')
+    assert lone.status_code == 400
+    assert client.get(f"{path}/requests").json() == []
+
+
+def test_a_suspended_account_draws_nothing_and_its_history_is_readable(
+    client: httpx.Client,
+) -> None:
+    account = open_account(client)
+    found = draw(client, account)
+    assert client.patch(f"/accounts/{account}", json={"status": "suspended"}).is_success
+    refused = client.post(f"/accounts/{account}/random", json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "account-suspended")
+    assert client.get(f"/accounts/{account}/random/requests").json() == [found]
+    foreign = {"x-tenant-id": "tenant-b"}
+    for answer in (
+        client.post(f"/accounts/{account}/random", json={}, headers=foreign),
+        client.get(f"/accounts/{account}/random/requests", headers=foreign),
+        client.get(f"/accounts/{account}/random/requests/x/proof", headers=foreign),
+    ):
+        assert answer.status_code == 404
+
+
+def test_public_keys_need_no_credential_and_hold_nothing_private(api: ApiProcess) -> None:
+    answer = httpx.get(f"{api.url}/random/keys", trust_env=False)
+    (shown,) = answer.json()
+    assert shown == {
+        **msgspec.to_builtins(KEY.public),
+        "first_used_at": shown["first_used_at"],
+        "current": True,
+    }
+
+
+def test_commitments_and_answers_are_written_once(client: httpx.Client, database_url: str) -> None:
+    account = open_account(client)
+    found = draw(client, account, client_seed="s")
+    prove(client, account, found["ID"])
+    wait_for_answers(database_url)
+    for change in (
+        "UPDATE random_draws SET client_seed = 'other'",
+        "UPDATE random_draws SET created_at_ns = created_at_ns + 1",
+        "UPDATE random_draws SET signature = NULL",
+        "UPDATE random_draws SET vrf_proof = decode(repeat('00', 80), 'hex')",
+        "DELETE FROM random_keys",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            rows(database_url, change)
+    assert client.delete(f"/accounts/{account}").is_success
+    assert rows(database_url, "SELECT 1 FROM random_draws") == []
+
+
+def wait_for_answers(database_url: str) -> None:
+    deadline = time.monotonic() + 20
+    while rows(database_url, "SELECT 1 FROM random_draws WHERE signature IS NULL"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_after_a_rotation_old_draws_keep_their_key_and_their_answers(
+    database_url: str, tmp_path: Path
+) -> None:
+    with (
+        running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as before,
+        before.client() as client,
+    ):
+        account = open_account(client)
+        proved = draw(client, account, request_id="proved", client_seed="s")
+        unproved = draw(client, account, request_id="unproved")
+        wait_for_answers(database_url)
+
+    with (
+        running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=OTHER_SIGNING_KEY) as after,
+        after.client() as client,
+    ):
+        assert draw(client, account, request_id="proved", client_seed="s") == proved
+        assert draw(client, account, request_id="unproved") == unproved
+        assert draw(client, account)["KeyID"] != proved["KeyID"]
+        assert check(prove(client, account, "proved")).key == KEY.public
+        refused = client.get(f"/accounts/{account}/random/requests/unproved/proof")
+        assert (refused.status_code, refused.json()["code"]) == (409, "random-key-retired")
+        keys = client.get("/random/keys").json()
+        assert [(key["id"], key["current"]) for key in keys[1:]] == [(proved["KeyID"], False)]
+
+    with (
+        running_api(
+            database_url,
+            tmp_path,
+            RANDOM_SIGNING_KEY=OTHER_SIGNING_KEY,
+            RANDOM_PREVIOUS_KEYS=SIGNING_KEY,
+        ) as given_back,
+        given_back.client() as client,
+    ):
+        document = check(prove(client, account, "unproved"))
+        assert document.key == KEY.public
+        assert document.signed.value == b64decode(unproved["Value"])
+
+
+COMMIT_AND_DIE = """
+import asyncio, os, signal, sys
+from uuid import UUID
+from prometheus_client import CollectorRegistry
+from servicelayer_api.accounts.service import Accounts
+from servicelayer_api.audit.service import AuditLog
+from servicelayer_api.clock import SystemClock
+from servicelayer_api.db import Database
+from servicelayer_api.random.commits import Asked, GroupCommit
+from servicelayer_api.random.models import NewDraw
+from servicelayer_api.random.rules import DrawKey
+from servicelayer_api.ids import new_id
+from servicelayer_api.web.principal import Caller, Credential, CredentialKind, Principal, Role
+
+async def main(url, account, tenant):
+    database = Database(url)
+    await database.open()
+    audit = AuditLog(database, SystemClock(), CollectorRegistry(), to_file=False)
+    accounts = Accounts(database, SystemClock(), audit)
+    commits = GroupCommit(database, audit, accounts, DrawKey(bytes(range(32))).public)
+    credential = Credential(user="u", role=Role.TOKEN, kind=CredentialKind.STATIC)
+    caller = Caller(
+        method="POST", path="/", request_id="x", remote_addr="", user_agent="",
+        principal=Principal(credential=credential, tenant=tenant),
+    )
+    new = NewDraw(request_id="r-1", client_seed="s")
+    await commits.commit(Asked(
+        caller=caller, account_id=account, draw_id=new_id(), created_at_ns=1, new=new
+    ))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_draw_whose_server_died_after_the_commitment_is_answered_by_the_next(
+    client: httpx.Client, database_url: str
+) -> None:
+    account = open_account(client)
+    died = subprocess.run(
+        [sys.executable, "-c", COMMIT_AND_DIE, database_url, account, "tenant-a"],
+        timeout=60,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    (kept,) = rows(database_url, "SELECT * FROM random_draws")
+    assert kept["signature"] is None
+
+    found = draw(client, account, request_id="r-1", client_seed="s")
+    assert (found["ID"], found["Counter"]) == (str(kept["id"]), kept["counter"])
+    assert found["CreatedAt"] == "1970-01-01T00:00:00.000000001Z"
+    assert check(prove(client, account, "r-1")).vrf.output == b64decode(found["VRF"]["Output"])
+    assert len(rows(database_url, "SELECT 1 FROM audit_log WHERE action = 'random.commit'")) == 1
+
+
+def test_a_server_killed_under_load_changes_no_answer_and_hides_no_draw(
+    database_url: str, tmp_path: Path
+) -> None:
+    answered: dict[str, dict[str, Any]] = {}
+    enough = threading.Event()
+
+    def ask(client: httpx.Client, account: str, worker: int) -> None:
+        for number in range(10_000):
+            name = f"{worker}-{number}"
+            try:
+                answer = client.post(f"/accounts/{account}/random", json={"request_id": name})
+            except httpx.TransportError:
+                return
+            answered[name] = answer.json()
+            if len(answered) >= 150:
+                enough.set()
+
+    with (
+        running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as api,
+        api.client() as client,
+    ):
+        account = open_account(client)
+        workers = [threading.Thread(target=ask, args=(client, account, n)) for n in range(8)]
+        for worker in workers:
+            worker.start()
+        assert enough.wait(60)
+        api.signal(signal.SIGKILL)
+        for worker in workers:
+            worker.join()
+
+    with (
+        running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as api,
+        api.client() as client,
+    ):
+        committed = rows(database_url, "SELECT id, request_id FROM random_draws")
+        assert answered.keys() <= {row["request_id"] for row in committed}
+        audited = rows(
+            database_url, "SELECT resource_id FROM audit_log WHERE action = 'random.commit'"
+        )
+        assert sorted(row["resource_id"] for row in audited) == sorted(
+            str(row["id"]) for row in committed
+        )
+        for row in committed:
+            again = draw(client, account, request_id=row["request_id"])
+            assert again["ID"] == str(row["id"])
+            assert answered.get(row["request_id"], again) == again
