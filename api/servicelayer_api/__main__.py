@@ -110,6 +110,13 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
     draw = kinds.add_parser("random", help="the proof of a draw of randomness")
     draw.add_argument("file", help="the answer of .../random/requests/{id}/proof; - reads stdin")
     draw.add_argument("--key", help="refuse other public keys than this one, base64 or hex")
+    draw.add_argument(
+        "--integers",
+        nargs=3,
+        type=int,
+        metavar=("LOW", "HIGH", "COUNT"),
+        help="print whole numbers that follow from the output, such as 1 6 3 for three dice",
+    )
     draw.set_defaults(run=_verify_random)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servicelayer_api.crypto.signing import parse_public_key
+from servicelayer_api.random import rules
 from servicelayer_api.random.proof import (
     MAX_BYTES,
     ProofFaultError,
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
     from servicelayer_api.random.models import ProofDocument
 
+_MOST_INTEGERS = 10_000
 _HOLDS, _FAILS, _UNREADABLE = 0, 1, 2
 
 
 def run(arguments: Namespace) -> int:
     """Check a document and say what was checked; no setting is needed."""
     try:
+        if arguments.integers is not None:
+            _check_integers(*arguments.integers)
         expected = None if arguments.key is None else parse_public_key(arguments.key)
         raw = _read(arguments.file)
     except (OSError, ValueError) as exc:
@@ -41,7 +45,17 @@ def run(arguments: Namespace) -> int:
     for line in found:
         sys.stdout.write(f"ok  {line}\n")
     sys.stdout.write(_summary(document, pinned=expected is not None))
+    if arguments.integers is not None:
+        low, high, count = arguments.integers
+        numbers = rules.draw_integers(document.vrf.output, low, high, count)
+        sys.stdout.write(f"integers {' '.join(map(str, numbers))}\n")
     return _HOLDS
+
+
+def _check_integers(low: int, high: int, count: int) -> None:
+    if not 0 < count <= _MOST_INTEGERS:
+        raise ValueError(f"COUNT must be 1 to {_MOST_INTEGERS}")
+    rules.draw_integers(b"", low, high, 0)
 
 
 def _read(name: str) -> bytes:
@@ -58,7 +72,7 @@ def _summary(document: ProofDocument, *, pinned: bool) -> str:
     if not pinned:
         public = b64encode(document.key.public_key).decode()
         lines.append(f"The key is the file's own; compare it with the one you trust: {public}")
-    if not draw.request_id and not draw.client_seed:
+    if not draw.request_id:
         lines.append("The server named this draw itself, so it could have chosen among names.")
     return "\n".join(lines) + "\n"
 

@@ -97,19 +97,20 @@ class GroupCommit:
                 await self._serve(batch)
         finally:
             left, self._waiting, self._running = self._waiting, [], None
-            self._settle(left, [Unavailable("the program is stopping")] * len(left))
+            self._settle(left, [_stopping()] * len(left))
 
     async def _serve(self, batch: Sequence[tuple[Asked, asyncio.Future[Draw]]]) -> None:
         outcomes: Sequence[_Outcome | Exception]
-        outcomes = [Unavailable("the program is stopping")] * len(batch)
         try:
             async with self._database.transaction() as connection:
                 outcomes = await self._commit(connection, [asked for asked, _ in batch])
             self._key_is_kept = True
         except Exception as exc:  # noqa: BLE001 - handed to each request, which raises it
             outcomes = [exc] * len(batch)
-        finally:
-            self._settle(batch, outcomes)
+        except BaseException:
+            self._settle(batch, [_stopping()] * len(batch))
+            raise
+        self._settle(batch, outcomes)
 
     @staticmethod
     def _settle(
@@ -174,6 +175,10 @@ class GroupCommit:
         return drawn
 
 
+def _stopping() -> Unavailable:
+    return Unavailable("the program is stopping")
+
+
 def _same(asked: Asked, draw: Draw) -> _Outcome:
     if rules.is_same_request(draw, asked.new):
         return draw
@@ -195,7 +200,7 @@ def _change(caller: Caller, draw: Draw) -> Change:
             request_id=draw.request_id,
             length=draw.length,
             counter=draw.counter,
-            created_at=rules.format_moment(draw.created_at_ns),
+            created_at_ns=draw.created_at_ns,
             key_id=draw.key_id,
             alpha_sha256=rules.hash_alpha(draw),
         ),

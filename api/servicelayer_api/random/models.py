@@ -47,8 +47,8 @@ class NewDraw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         length: Bytes wanted, 1 to 1024; 0 is 32.
         request_id: Names the draw within the account, up to 256 characters; the same name gives the
             same answer. Without one each request is a new draw.
-        client_seed: Up to 64 bytes of the caller's own that the verifiable output depends on. With
-            one the answer carries `VRF` at once.
+        client_seed: Up to 64 bytes of the caller's own that the verifiable output depends on, beside
+            the request id, which it needs. With one the answer carries `VRF` at once.
     """
 
     length: int = 32
@@ -92,7 +92,7 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     length: int
     counter: int
-    created_at: str
+    created_at_ns: int
     key_id: str
     alpha_sha256: str
 

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.crypto.ecvrf import VrfKey
@@ -20,6 +21,8 @@ from servicelayer_api.errors import Invalid
 from servicelayer_api.random.models import NewDraw, PublicKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servicelayer_api.random.models import Draw
 
 MAX_LENGTH: Final = 1024
@@ -28,10 +31,12 @@ MAX_REQUEST_ID: Final = 256
 MAX_SEED_BYTES: Final = 64
 
 _NANOSECONDS: Final = 10**9
+_UINT32: Final = 2**32
 _UINT64: Final = 2**64
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,8}[1-9]))?Z", re.ASCII)
 _ALPHA_LABEL: Final = b"servicelayer/random/alpha/v1\x00"
 _EXPAND_LABEL: Final = b"servicelayer/random/bytes/v1\x00"
+_WORDS_LABEL: Final = b"servicelayer/random/integers/v1\x00"
 _VRF_SEED_LABEL: Final = b"servicelayer/random/vrf-seed/v1\x00"
 _KEY_ID_LABEL: Final = b"servicelayer/random/key-id/v1\x00"
 # 0xff is in no UTF-8 text, so what follows it is never the beginning of a contract message.
@@ -93,6 +98,9 @@ def check_new(new: NewDraw) -> NewDraw:
         faults.append(("request_id", f"must not be longer than {MAX_REQUEST_ID} characters"))
     if len(new.client_seed.encode()) > MAX_SEED_BYTES:
         faults.append(("client_seed", f"must not be longer than {MAX_SEED_BYTES} bytes"))
+    if new.client_seed and not request_id:
+        # A draw that the server names depends on that name too, so the seed would bind nothing.
+        faults.append(("client_seed", "needs a request_id"))
     for name, text in (("request_id", request_id), ("client_seed", new.client_seed)):
         if "\0" in text:
             faults.append((name, "must not hold the character NUL"))
@@ -165,6 +173,41 @@ def expand(output: bytes, length: int) -> bytes:
     return b"".join(blocks)[:length]
 
 
+def draw_integers(output: bytes, low: int, high: int, count: int) -> list[int]:
+    """Derive whole numbers, each as likely as any other, from a verifiable output.
+
+    The output is expanded to words of 8 bytes (SHA-512 of a label, the output and a block number);
+    a word in the incomplete last stretch of the range is passed over, so that no number is
+    favoured.
+
+    Args:
+        output: 64 bytes.
+        low: The least number.
+        high: The greatest, less than 2**64 above `low`.
+        count: How many.
+
+    Raises:
+        ValueError: The range is empty or too wide.
+    """
+    width = high - low + 1
+    if not 1 <= width <= _UINT64:
+        raise ValueError("the range must hold 1 to 2**64 numbers")
+    even = _UINT64 - _UINT64 % width
+    found: list[int] = []
+    for word in _words(output):
+        if len(found) == count:
+            break
+        if word < even:
+            found.append(low + word % width)
+    return found
+
+
+def _words(output: bytes) -> Iterator[int]:
+    for number in range(_UINT32):
+        block = hashlib.sha512(_WORDS_LABEL + output + number.to_bytes(4, "big")).digest()
+        yield from (int.from_bytes(block[at : at + 8], "big") for at in range(0, 64, 8))
+
+
 def key_id(public_key: bytes) -> str:
     """The name of a key: the first half of a labelled SHA-256, in hex."""
     return hashlib.sha256(_KEY_ID_LABEL + public_key).hexdigest()[:_KEY_ID_DIGITS]
@@ -183,8 +226,12 @@ def derive_seed(secret: bytes) -> bytes:
 def format_moment(nanoseconds: int) -> str:
     """Write a time as Go does: RFC 3339, UTC, nine decimals without trailing zeros."""
     seconds, rest = divmod(nanoseconds, _NANOSECONDS)
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+    return f"{_format_second(seconds)}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+@lru_cache(maxsize=256)
+def _format_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_moment(text: str) -> int | None:

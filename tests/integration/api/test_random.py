@@ -198,11 +198,12 @@ def test_what_is_asked_badly_is_refused(client: httpx.Client) -> None:
         {"length": "8"},
         {"request_id": "x" * 257},
         {"request_id": "a\0b"},
-        {"client_seed": "x" * 65},
+        {"request_id": "r", "client_seed": "x" * 65},
+        {"client_seed": "x"},
         {"seed": "unknown"},
     ]
     assert [client.post(path, json=body).status_code for body in bad] == [400] * len(bad)
-    lone = client.post(path, content=rb'{"client_seed": "\ud800"}')
+    lone = client.post(path, content=rb'{"request_id": "r", "client_seed": "\ud800"}')
     assert lone.status_code == 400
     assert client.get(f"{path}/requests").json() == []
 
@@ -237,7 +238,7 @@ def test_public_keys_need_no_credential_and_hold_nothing_private(api: ApiProcess
 
 def test_commitments_and_answers_are_written_once(client: httpx.Client, database_url: str) -> None:
     account = open_account(client)
-    found = draw(client, account, client_seed="s")
+    found = draw(client, account, request_id="r", client_seed="s")
     prove(client, account, found["ID"])
     wait_for_answers(database_url)
     for change in (

@@ -32,7 +32,7 @@ DRAW = Draw(
     created_at_ns=1_795_519_502_249_909_010,
     key_id=KEY.id,
 )
-UNNAMED = msgspec.structs.replace(DRAW, request_id="", client_seed="", length=7)
+UNNAMED = msgspec.structs.replace(DRAW, request_id="", length=7)
 
 
 def document_of(draw: Draw = DRAW, key: rules.DrawKey = KEY) -> bytes:
@@ -183,6 +183,20 @@ def test_the_command_prints_what_it_checked(
     code, printed = verify(capsys, str(file), "--key", KEY.public.public_key.hex())
     assert code == 0
     assert "compare it" not in printed
+
+
+def test_the_command_derives_whole_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "proof.json"
+    file.write_bytes(PROOF)
+    code, printed = verify(capsys, str(file), "--integers", "1", "6", "3")
+    (line,) = [line for line in printed.splitlines() if line.startswith("integers ")]
+    output = proof.read_document(PROOF).vrf.output
+    assert code == 0
+    assert [int(n) for n in line.split()[1:]] == rules.draw_integers(output, 1, 6, 3)
+    assert verify(capsys, str(file), "--integers", "6", "1", "3")[0] == 2
+    assert verify(capsys, str(file), "--integers", "1", "6", "0")[0] == 2
 
 
 def test_the_command_says_why_it_refuses(

@@ -142,6 +142,40 @@ def test_bytes_are_expanded_by_blocks() -> None:
     assert len({whole[at : at + 64] for at in range(0, 1024, 64)}) == 16
 
 
+@given(
+    output=st.binary(min_size=64, max_size=64),
+    low=st.integers(-(2**70), 2**70),
+    width=st.integers(1, 2**64),
+    count=st.integers(0, 40),
+)
+def test_integers_lie_in_their_range_and_more_of_them_begin_with_the_same(
+    output: bytes, low: int, width: int, count: int
+) -> None:
+    numbers = rules.draw_integers(output, low, low + width - 1, count)
+    assert len(numbers) == count
+    assert all(low <= number < low + width for number in numbers)
+    assert rules.draw_integers(output, low, low + width - 1, count + 1)[:count] == numbers
+
+
+def test_integers_are_the_words_of_the_stream_and_pass_over_the_incomplete_stretch() -> None:
+    output = bytes(range(64))
+    block = hashlib.sha512(b"servicelayer/random/integers/v1\0" + output + bytes(4)).digest()
+    words = [int.from_bytes(block[at : at + 8], "big") for at in range(0, 64, 8)]
+    assert rules.draw_integers(output, 0, 2**64 - 1, 8) == words
+    assert rules.draw_integers(output, 1, 6, 8) == [1 + word % 6 for word in words]
+    # Of a range a little over half of all words, those above it are passed over.
+    wide = 2**63 + 1
+    kept = [word for word in words if word < wide]
+    assert 0 < len(kept) < len(words)
+    assert rules.draw_integers(output, 0, wide - 1, len(kept)) == kept
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 0), (0, 2**64), (5, -5)])
+def test_an_empty_or_too_wide_range_is_refused(low: int, high: int) -> None:
+    with pytest.raises(ValueError, match="range"):
+        rules.draw_integers(bytes(64), low, high, 1)
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [
@@ -198,8 +232,9 @@ def test_what_is_asked_is_trimmed_and_filled_in() -> None:
         (NewDraw(length=1025), "length"),
         (NewDraw(request_id="x" * 257), "request_id"),
         (NewDraw(request_id="a\0b"), "request_id"),
-        (NewDraw(client_seed="é" * 33), "client_seed"),
-        (NewDraw(client_seed="\0"), "client_seed"),
+        (NewDraw(request_id="r", client_seed="é" * 33), "client_seed"),
+        (NewDraw(request_id="r", client_seed="\0"), "client_seed"),
+        (NewDraw(request_id=" ", client_seed="s"), "client_seed"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_field(new: NewDraw, field: str) -> None:
