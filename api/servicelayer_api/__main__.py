@@ -108,16 +108,11 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check a proof with nothing but its file")
     kinds = verify.add_subparsers(title="proofs", required=True, metavar="PROOF")
     draw = kinds.add_parser("random", help="the proof of a draw of randomness")
-    draw.add_argument("file", help="the answer of .../random/requests/{id}/proof; - reads stdin")
-    draw.add_argument("--key", help="refuse other public keys than this one, base64 or hex")
-    draw.add_argument(
-        "--integers",
-        nargs=3,
-        type=int,
-        metavar=("LOW", "HIGH", "COUNT"),
-        help="print whole numbers that follow from the output, such as 1 6 3 for three dice",
-    )
-    draw.set_defaults(run=_verify_random)
+    if command == "verify":
+        from servicelayer_api.random import command as random_command  # noqa: PLC0415 - as below
+
+        random_command.add_arguments(draw)
+        draw.set_defaults(run=random_command.run)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -227,12 +222,6 @@ def _openapi(_: argparse.Namespace) -> int:
     nowhere = Settings(database_url=Secret("postgres://nobody@localhost/none"))
     sys.stdout.write(create_app(nowhere).openapi().decode() + "\n")
     return 0
-
-
-def _verify_random(arguments: argparse.Namespace) -> int:
-    from servicelayer_api.random import command  # noqa: PLC0415 - as above
-
-    return command.run(arguments)
 
 
 def _version(_: argparse.Namespace) -> int:

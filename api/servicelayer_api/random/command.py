@@ -20,12 +20,25 @@ from servicelayer_api.random.proof import (
 )
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
     from servicelayer_api.random.models import ProofDocument
 
 _MOST_INTEGERS = 10_000
 _HOLDS, _FAILS, _UNREADABLE = 0, 1, 2
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("file", help="the answer of .../random/requests/{id}/proof; - reads stdin")
+    parser.add_argument("--key", help="refuse other public keys than this one, base64 or hex")
+    parser.add_argument(
+        "--integers",
+        nargs=3,
+        type=int,
+        metavar=("LOW", "HIGH", "COUNT"),
+        help="print whole numbers that follow from the output, such as 1 6 3 for three dice",
+    )
 
 
 def run(arguments: Namespace) -> int:

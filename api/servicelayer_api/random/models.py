@@ -47,8 +47,8 @@ class NewDraw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         length: Bytes wanted, 1 to 1024; 0 is 32.
         request_id: Names the draw within the account, up to 256 characters; the same name gives the
             same answer. Without one each request is a new draw.
-        client_seed: Up to 64 bytes of the caller's own that the verifiable output depends on, beside
-            the request id, which it needs. With one the answer carries `VRF` at once.
+        client_seed: Up to 64 bytes of the caller's own that the verifiable output depends on; needs
+            a request id. With one the answer carries `VRF` at once.
     """
 
     length: int = 32
