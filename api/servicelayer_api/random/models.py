@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-type Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""RFC 3339 in UTC with up to nine decimals, trailing zeros left out."""
-
-type Base64 = Annotated[bytes, Meta(extra_json_schema={"contentEncoding": "base64"})]
-
-FORMAT: Literal["servicelayer-random-proof/1"] = "servicelayer-random-proof/1"
+FORMAT: Final = "servicelayer-random-proof/1"
 
 _RESULT_NAMES = {
     "id": "ID",
@@ -51,9 +46,9 @@ class NewDraw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             a request id. With one the answer carries `VRF` at once.
     """
 
-    length: int = 32
-    request_id: str = ""
-    client_seed: str = ""
+    length: Annotated[int, Meta(ge=0, le=1024)] = 32
+    request_id: Annotated[str, Meta(max_length=256)] = ""
+    client_seed: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Draw(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,11 +105,11 @@ class VrfResult(msgspec.Struct, frozen=True, kw_only=True, rename=_VRF_NAMES):
     """
 
     suite: str
-    alpha: Base64
-    proof: Base64
-    output: Base64
-    value: Base64
-    public_key: Base64
+    alpha: bytes
+    proof: bytes
+    output: bytes
+    value: bytes
+    public_key: bytes
 
 
 class RandomResult(
@@ -128,7 +123,7 @@ class RandomResult(
         length: Bytes of the value.
         value: The random bytes, derived from the signature; empty while the draw is committed and
             its key is out of reach.
-        created_at: Part of what is signed, to the nanosecond.
+        created_at: Part of what is signed: RFC 3339 in UTC, up to nine decimals.
         request_id: As sent, trimmed.
         counter: Part of what is signed.
         signature: Ed25519, over request id, counter, time and length.
@@ -141,12 +136,12 @@ class RandomResult(
     id: UUID
     account_id: UUID
     length: int
-    value: Base64
-    created_at: Moment
+    value: bytes
+    created_at: str
     request_id: str
     counter: int
-    signature: Base64
-    public_key: Base64
+    signature: bytes
+    public_key: bytes
     key_id: str
     client_seed: str = ""
     vrf: VrfResult | None = None
@@ -163,9 +158,9 @@ class PublicKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     id: str
-    public_key: Base64
-    vrf_public_key: Base64
-    vrf_key_signature: Base64
+    public_key: bytes
+    vrf_public_key: bytes
+    vrf_key_signature: bytes
 
 
 class PublishedKey(PublicKeys, frozen=True, kw_only=True):
@@ -201,24 +196,24 @@ class ProvedDraw(
     client_seed: str
     length: int
     counter: int
-    created_at: Moment
+    created_at: str
 
 
 class ContractAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The signature and the value that was derived from it."""
 
-    signature: Base64
-    value: Base64
+    signature: bytes
+    value: bytes
 
 
 class VrfAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The proof and what follows from it."""
 
     suite: str
-    alpha: Base64
-    proof: Base64
-    output: Base64
-    value: Base64
+    alpha: bytes
+    proof: bytes
+    output: bytes
+    value: bytes
 
 
 class ProofDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
