@@ -23,7 +23,7 @@ from servicelayer_api.web.modules import Module
 if TYPE_CHECKING:
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
-    from servicelayer_api.settings import Settings
+    from servicelayer_api.settings import Secret, Settings
     from servicelayer_api.web.feature import Core
 
 __all__ = ["Randomness", "build", "build_service"]
@@ -54,14 +54,20 @@ def build(randomness: Randomness) -> Feature:
 
 
 def _seeds(settings: Settings) -> list[bytes]:
-    """The current seed and those before it."""
-    given = settings.random_signing_key.reveal()
-    if given:
-        current = parse_private_key(given)
-    elif settings.secret_encryption_key:
-        # The same on all replicas and after a restart, without a setting of its own.
-        current = rules.derive_seed(settings.secret_encryption_key.reveal().encode())
-    else:
-        current = os.urandom(32)
-    before = settings.random_previous_keys.reveal().split(",")
-    return [current, *(parse_private_key(text) for text in before if text.strip())]
+    """The current seed and all others that this server can still answer with."""
+    given = [settings.random_signing_key.reveal(), *_parts(settings.random_previous_keys)]
+    seeds = [parse_private_key(text) for text in given if text]
+    # What stands in where no key is set: the same on all replicas and after a restart. It stays in
+    # reach when a key is set later, and when the encryption key changes.
+    roots = [
+        settings.secret_encryption_key.reveal(),
+        *_parts(settings.secret_encryption_key_previous),
+    ]
+    derived = [rules.derive_seed(root.encode()) for root in roots if root]
+    if not settings.random_signing_key:
+        seeds, derived = derived[:1] + seeds, derived[1:]
+    return [*seeds, *derived] or [os.urandom(32)]
+
+
+def _parts(several: Secret) -> list[str]:
+    return [part.strip() for part in several.reveal().split(",") if part.strip()]

@@ -130,6 +130,53 @@ def test_requests_of_one_name_that_come_at_once_get_one_answer(client: httpx.Cli
     assert len({answer.text for answer in answers}) == 3
 
 
+def test_requests_that_share_a_commit_have_each_their_own_outcome(client: httpx.Client) -> None:
+    account, suspended = open_account(client), open_account(client)
+    assert client.patch(f"/accounts/{suspended}", json={"status": "suspended"}).is_success
+    draw(client, account, request_id="taken", length=8)
+
+    async def ask_at_once() -> list[int]:
+        async with httpx.AsyncClient(
+            base_url=client.base_url, headers=client.headers, trust_env=False
+        ) as many:
+            asked = [
+                many.post(f"/accounts/{which}/random", json=body, headers=headers)
+                for which, body, headers in [
+                    (account, {}, {}),
+                    (suspended, {}, {}),
+                    ("nothing", {}, {}),
+                    (account, {"request_id": "taken", "length": 9}, {}),
+                    (account, {"request_id": "taken", "length": 8}, {}),
+                    (account, {}, {"x-tenant-id": "tenant-b"}),
+                ]
+                * 5
+            ]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(ask_at_once()) == [200, 403, 404, 409, 200, 404] * 5
+    listed = client.get(f"/accounts/{account}/random/requests").json()
+    assert len(listed) == 6
+
+
+def test_an_idempotency_key_replays_the_draw_and_a_refusal_leaves_none(
+    client: httpx.Client, database_url: str
+) -> None:
+    account = open_account(client)
+    key = {"Idempotency-Key": "once-and-only-once"}
+    answers = [
+        client.post(f"/accounts/{account}/random", json={"length": 8}, headers=key)
+        for _ in range(2)
+    ]
+    assert answers[0].content == answers[1].content
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    (kept,) = rows(database_url, "SELECT id FROM random_draws")
+    assert str(kept["id"]) == answers[0].json()["ID"]
+    check(prove(client, account, answers[0].json()["ID"]))
+    other = {"Idempotency-Key": "another-one"}
+    assert client.post(f"/accounts/{account}/random", json={"length": -1}, headers=other).is_error
+    assert len(rows(database_url, "SELECT 1 FROM random_draws")) == 1
+
+
 def test_with_a_client_seed_the_verifiable_output_is_in_the_answer(client: httpx.Client) -> None:
     account = open_account(client)
     found = draw(client, account, length=80, request_id="dice", client_seed="mine")
@@ -298,6 +345,21 @@ def test_after_a_rotation_old_draws_keep_their_key_and_their_answers(
         document = check(prove(client, account, "unproved"))
         assert document.key == KEY.public
         assert document.signed.value == b64decode(unproved["Value"])
+
+
+def test_without_a_key_one_is_derived_and_stays_in_reach(database_url: str, tmp_path: Path) -> None:
+    old, new = "ab" * 32, "cd" * 32
+    with (
+        running_api(database_url, tmp_path, SECRET_ENCRYPTION_KEY=old) as before,
+        before.client() as client,
+    ):
+        account = open_account(client)
+        first = draw(client, account, request_id="r-1")
+    keys = {"SECRET_ENCRYPTION_KEY": new, "SECRET_ENCRYPTION_KEY_PREVIOUS": old}
+    with running_api(database_url, tmp_path, **keys) as after, after.client() as client:
+        assert draw(client, account, request_id="r-1") == first
+        assert check(prove(client, account, "r-1")).key.id == first["KeyID"]
+        assert draw(client, account)["KeyID"] != first["KeyID"]
 
 
 COMMIT_AND_DIE = """
