@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from base64 import b64decode, b64encode
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,8 +21,8 @@ from servicelayer_api.random.proof import ProofFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+VERIFIER = Path(__file__).parents[3] / "docs" / "how-to" / "verify-random.mjs"
 KEY = rules.DrawKey(bytes(range(32)))
 OTHER_KEY = rules.DrawKey(bytes(32))
 DRAW = Draw(
@@ -90,41 +93,41 @@ def _shorten(document: dict[str, Any]) -> None:
     document["vrf"]["value"] = b64encode(b64decode(document["vrf"]["value"])[:10]).decode()
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (_swap_key, "signature does not fit"),
-        (_sign_with_another_key, "signature does not fit"),
-        (_prove_with_another_key, "VRF proof fails"),
-        (_own_vrf_key, "did not sign the VRF key"),
-        (_shorten, "signature does not fit"),
-        (lambda d: d["draw"].update(request_id="r-2"), "signature does not fit"),
-        (lambda d: d["draw"].update(counter=8), "signature does not fit"),
-        (lambda d: d["draw"].update(counter=-1), "out of range"),
-        (lambda d: d["draw"].update(counter=2**64), "out of range"),
-        (lambda d: d["draw"].update(length=0), "out of range"),
-        (lambda d: d["draw"].update(created_at="2026-11-24T11:25:02Z"), "signature does not fit"),
-        (lambda d: d["draw"].update(created_at="yesterday"), "no time"),
-        (lambda d: d["draw"].update(client_seed="dice2"), "alpha"),
-        (lambda d: d["draw"].update(account_id=str(UUID(int=7))), "alpha"),
-        (lambda d: d["signed"].update(value=d["vrf"]["value"]), "signed value"),
-        (lambda d: d["vrf"].update(value=d["signed"]["value"]), "VRF value"),
-        (lambda d: d["vrf"].update(output=d["signed"]["signature"]), "VRF output"),
-        (lambda d: d["vrf"].update(alpha=""), "alpha"),
-        (lambda d: d["vrf"].update(suite="ECVRF-EDWARDS25519-SHA512-ELL2"), "suite"),
-        (lambda d: d["vrf"].update(proof=""), "80 bytes"),
-        (lambda d: d["key"].update(id="0" * 32), "key's id"),
-        (lambda d: d["key"].update(public_key=""), "key's id"),
-        (lambda d: d.update(format="servicelayer-random-proof/2"), "format"),
-        (lambda d: d.update(note="trust me"), "unknown field"),
-        (lambda d: d["draw"].pop("account_id"), "missing required field"),
-        (lambda d: d["draw"].update(id=str(DRAW.id)), "either a request_id or an id"),
-        (lambda d: d["draw"].update(request_id=""), "either a request_id or an id"),
-        (lambda d: d["draw"].update(account_id=str(DRAW.account_id).upper()), "another way"),
-        (lambda d: d["draw"].update(id=None), "another way"),
-        (lambda d: d["draw"].update(length="100"), "not a proof"),
-    ],
-)
+CHANGES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (_swap_key, "signature does not fit"),
+    (_sign_with_another_key, "signature does not fit"),
+    (_prove_with_another_key, "VRF proof fails"),
+    (_own_vrf_key, "did not sign the VRF key"),
+    (_shorten, "signature does not fit"),
+    (lambda d: d["draw"].update(request_id="r-2"), "signature does not fit"),
+    (lambda d: d["draw"].update(counter=8), "signature does not fit"),
+    (lambda d: d["draw"].update(counter=-1), "out of range"),
+    (lambda d: d["draw"].update(counter=2**64), "out of range"),
+    (lambda d: d["draw"].update(length=0), "out of range"),
+    (lambda d: d["draw"].update(created_at="2026-11-24T11:25:02Z"), "signature does not fit"),
+    (lambda d: d["draw"].update(created_at="yesterday"), "no time"),
+    (lambda d: d["draw"].update(client_seed="dice2"), "alpha"),
+    (lambda d: d["draw"].update(account_id=str(UUID(int=7))), "alpha"),
+    (lambda d: d["signed"].update(value=d["vrf"]["value"]), "signed value"),
+    (lambda d: d["vrf"].update(value=d["signed"]["value"]), "VRF value"),
+    (lambda d: d["vrf"].update(output=d["signed"]["signature"]), "VRF output"),
+    (lambda d: d["vrf"].update(alpha=""), "alpha"),
+    (lambda d: d["vrf"].update(suite="ECVRF-EDWARDS25519-SHA512-ELL2"), "suite"),
+    (lambda d: d["vrf"].update(proof=""), "80 bytes"),
+    (lambda d: d["key"].update(id="0" * 32), "key's id"),
+    (lambda d: d["key"].update(public_key=""), "key's id"),
+    (lambda d: d.update(format="servicelayer-random-proof/2"), "format"),
+    (lambda d: d.update(note="trust me"), "unknown field"),
+    (lambda d: d["draw"].pop("account_id"), "missing required field"),
+    (lambda d: d["draw"].update(id=str(DRAW.id)), "either a request_id or an id"),
+    (lambda d: d["draw"].update(request_id=""), "either a request_id or an id"),
+    (lambda d: d["draw"].update(account_id=str(DRAW.account_id).upper()), "another way"),
+    (lambda d: d["draw"].update(id=None), "another way"),
+    (lambda d: d["draw"].update(length="100"), "not a proof"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGES)
 def test_a_file_that_says_something_else_is_refused_with_the_reason(
     change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
@@ -151,6 +154,40 @@ def test_a_file_that_says_something_else_is_refused_with_the_reason(
 def test_what_is_no_document_is_refused(raw: bytes) -> None:
     with pytest.raises(ProofFaultError):
         check(raw)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+def test_the_verifier_in_javascript_agrees() -> None:
+    changed: list[Any] = []
+    for change, _ in CHANGES:
+        document = json.loads(PROOF)
+        change(document)
+        changed.append(document)
+    # JavaScript's reading is looser where only the spelling differs, so these it may take.
+    spelling = ("unknown field", "another way", "not a proof")
+    strict = [d for d, (_, why) in zip(changed, CHANGES, strict=True) if why not in spelling]
+    given = [json.loads(PROOF), json.loads(document_of(UNNAMED)), *strict]
+    script = (
+        f"import {{ verifyRandom }} from {json.dumps(VERIFIER.as_uri())};"
+        "const said = [];"
+        "for await (const part of process.stdin) said.push(part);"
+        "const documents = JSON.parse(Buffer.concat(said));"
+        "const check = (d) => verifyRandom(d)"
+        "  .then((v) => Buffer.from(v).toString('hex'), () => '');"
+        "console.log(JSON.stringify(await Promise.all(documents.map(check))));"
+    )
+    ran = subprocess.run(
+        ["node", "--input-type=module", "-e", script],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    values = json.loads(ran.stdout)
+    expected = [proof.read_document(raw).vrf.value.hex() for raw in (PROOF, document_of(UNNAMED))]
+    assert values == expected + [""] * len(strict)
+    assert len(strict) > 20
 
 
 def test_spacing_and_order_of_a_document_do_not_matter() -> None:
