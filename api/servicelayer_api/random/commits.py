@@ -156,12 +156,11 @@ class GroupCommit:
             for asked, account in zip(batch, reached, strict=True)
         ]
 
-    @staticmethod
-    async def _insert(connection: Connection, wanted: dict[UUID, Draw]) -> dict[UUID, Draw]:
+    async def _insert(self, connection: Connection, wanted: dict[UUID, Draw]) -> dict[UUID, Draw]:
         """Insert draws; where a name is taken, give the draw that has it instead."""
         if not wanted:
             return {}
-        counters = await store.insert_draws(connection, list(wanted.values()))
+        counters = await store.insert_draws(connection, self._key.id, list(wanted.values()))
         drawn = {
             draw_id: replace(wanted[draw_id], counter=counter)
             for draw_id, counter in counters.items()
@@ -202,6 +201,6 @@ def _change(caller: Caller, draw: Draw) -> Change:
             counter=draw.counter,
             created_at_ns=draw.created_at_ns,
             key_id=draw.key_id,
-            alpha_sha256=rules.hash_alpha(draw),
+            client_seed=draw.client_seed,
         ),
     )

@@ -80,7 +80,10 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commitment(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audit log keeps the digest of, before anything is computed."""
+    """What the audit log keeps the digest of, before anything is computed.
+
+    All that the signed message and the VRF's input are made of is in it.
+    """
 
     id: UUID
     account_id: UUID
@@ -89,7 +92,7 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     counter: int
     created_at_ns: int
     key_id: str
-    alpha_sha256: str
+    client_seed: str
 
 
 class VrfResult(msgspec.Struct, frozen=True, kw_only=True, rename=_VRF_NAMES):

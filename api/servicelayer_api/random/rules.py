@@ -154,11 +154,6 @@ def alpha_of(draw: Draw) -> bytes:
     return _ALPHA_LABEL + b"".join(len(f).to_bytes(2, "big") + f for f in fields)
 
 
-def hash_alpha(draw: Draw) -> str:
-    """The commitment to a draw's input that its audit entry holds: SHA-256, in hex."""
-    return hashlib.sha256(alpha_of(draw)).hexdigest()
-
-
 def expand(output: bytes, length: int) -> bytes:
     """Expand a verifiable output: SHA-512 of a label, the output and a block number (4 bytes).
 

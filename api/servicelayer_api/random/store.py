@@ -23,18 +23,19 @@ _DRAW: Final = (
 _INSERT: Final = """
 INSERT INTO random_draws
        (id, account_id, request_id, client_seed, length, created_at_ns, key_id)
-SELECT id, account_id, request_id, client_seed, length, created_at_ns, key_id
-  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::bigint[],
-              $7::text[])
-    AS asked (id, account_id, request_id, client_seed, length, created_at_ns, key_id)
+SELECT id, account_id, request_id, client_seed, length, created_at_ns, $7
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::bigint[])
+    AS asked (id, account_id, request_id, client_seed, length, created_at_ns)
  ORDER BY account_id, request_id, id
     ON CONFLICT (account_id, request_id) WHERE request_id <> '' DO NOTHING
 RETURNING id, counter
 """
 
 
-async def insert_draws(connection: Connection, draws: Sequence[Draw]) -> dict[UUID, int]:
-    """Commit draws; those whose request id the account used before are left out.
+async def insert_draws(
+    connection: Connection, key_id: str, draws: Sequence[Draw]
+) -> dict[UUID, int]:
+    """Commit draws under one key; those whose request id the account used before are left out.
 
     Returns:
         The counters of those that are new, by id.
@@ -47,7 +48,7 @@ async def insert_draws(connection: Connection, draws: Sequence[Draw]) -> dict[UU
         [draw.client_seed for draw in draws],
         [draw.length for draw in draws],
         [draw.created_at_ns for draw in draws],
-        [draw.key_id for draw in draws],
+        key_id,
     )
     return {row["id"]: row["counter"] for row in rows}
 
