@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from servicelayer_api.random.models import NewDraw, ProofDocument, PublishedKey, RandomResult
@@ -59,6 +60,7 @@ async def list_draws(
     summary="Everything that is needed to check a draw, by its request_id or its ID",
     tags=["random"],
     opt={"scope": "random:read"},
+    responses={409: ResponseSpec(None, description="The key is retired")},
 )
 async def prove(
     request: Request[Any, Any, Any],
