@@ -16,6 +16,7 @@ from servicelayer_api import (
     auth,
     egress,
     random,
+    pricefeed,
     secrets,
     system,
     vault,
@@ -80,6 +81,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         secrets.build(secrets.build_service(core, audit_log, account_book, safe)),
         vault.build(core, safe, audit_log),
         random.build(randomness),
+        pricefeed.build(core, audit_log, account_book, outside),
         system.build(core, store),
     ]
 

@@ -218,14 +218,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gasbank_max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a settlement")] = 5
 
     # Feeds
-    pricefeed_fetch_url: Annotated[str, Meta(description="Source of prices")] = ""
+    pricefeed_fetch_url: Annotated[
+        str, Meta(description="Source of prices; several are separated by commas")
+    ] = ""
     pricefeed_fetch_key: Annotated[Secret, Meta(description="Key for the source of prices")] = (
         NO_SECRET
     )
+    pricefeed_frozen_rounds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Published rounds without any change after which a price counts as frozen; "
+            "0 for never",
+        ),
+    ] = 10
     datafeeds_aggregation: Annotated[
-        Literal["median", "mean", "min", "max"],
+        Literal["median", "mean", "min", "max", "trimmed", "weighted"],
         Meta(description="Default aggregation of data feeds"),
     ] = "median"
+    datafeeds_min_signers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="Signers a round needs at least; over half of a feed's signers are needed "
+            "anyway",
+        ),
+    ] = 0
+    datafeeds_verify_signatures: Annotated[
+        bool,
+        Meta(
+            description="Verify the signatures of data feed updates; false takes any text, as the "
+            "reference server did, and marks the rounds as unverified"
+        ),
+    ] = True
 
     # Neo
     neo_rpc_url: Annotated[str, Meta(description="JSON-RPC address of a Neo N3 node")] = ""

@@ -257,6 +257,16 @@ class Accounts:
         except ServiceError as exc:
             return exc
 
+    async def list_active(self, connection: Connection, account_ids: set[UUID]) -> set[UUID]:
+        """Those of the accounts that are there and not suspended; for background workers."""
+        return await store.list_active(connection, account_ids) if account_ids else set()
+
+    async def list_unregistered(
+        self, connection: Connection, account_id: UUID, wallets: list[str]
+    ) -> list[str]:
+        """Those of the wallets (script hashes as kept) that the account has not registered."""
+        return await store.list_unregistered(connection, account_id, wallets) if wallets else []
+
     async def list_wallet_tenants(self, connection: Connection, wallet_address: str) -> list[str]:
         """The tenants in which an active account has registered a wallet (script hash as kept)."""
         return await store.list_wallet_tenants(connection, wallet_address)

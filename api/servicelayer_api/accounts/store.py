@@ -109,6 +109,29 @@ async def delete_account(connection: Connection, account_id: UUID, tenant: str) 
     return row is not None
 
 
+async def list_active(connection: Connection, account_ids: set[UUID]) -> set[UUID]:
+    """List those of the accounts that are not suspended."""
+    rows = await connection.fetch(
+        "SELECT id FROM accounts WHERE id = ANY($1::uuid[]) AND status = 'active'",
+        list(account_ids),
+    )
+    return {row["id"] for row in rows}
+
+
+async def list_unregistered(
+    connection: Connection, account_id: UUID, wallets: list[str]
+) -> list[str]:
+    """List those of the wallets that the account does not have, in the order given."""
+    rows = await connection.fetch(
+        "SELECT wallet FROM unnest($2::text[]) WITH ORDINALITY AS asked (wallet, place) "
+        "WHERE NOT EXISTS (SELECT FROM workspace_wallets "
+        "WHERE account_id = $1 AND wallet_address = asked.wallet) ORDER BY place",
+        account_id,
+        wallets,
+    )
+    return [row["wallet"] for row in rows]
+
+
 async def insert_wallet(connection: Connection, wallet: Wallet, tenant: str) -> None:
     """Add a wallet.
 
