@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from servicelayer_api import (
     accounts,
+    admin,
     api_keys,
     audit,
     auth,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from servicelayer_api.vault import SealedColumn
 
 # Every column that holds what the vault sealed, so that a rotation of data keys leaves none out.
-SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED,)
+SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED, admin.SEALED_KEYS)
 
 
 def build_core(
@@ -66,7 +67,9 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     outside = egress.build(core)
     safe = vault.build_service(core, SEALED_COLUMNS)
     audit_log = audit.build_service(core)
-    account_book = accounts.build_service(core, audit_log)
+    quotas = admin.build_quotas(core)
+    configuration = admin.build_service(core, audit_log, safe, quotas)
+    account_book = accounts.build_service(core, audit_log, quotas)
     account_book.when_closed(safe.forget)
     randomness = random.build_service(core, audit_log, account_book)
     key_ring = api_keys.build_service(core, audit_log, account_book)
@@ -75,6 +78,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         egress.build_feature(outside),
         audit.build(core, audit_log),
         auth.build(core, audit_log, account_book, key_ring),
+        admin.build(core, configuration, quotas),
         inside,
         accounts.build(account_book),
         api_keys.build(key_ring),

@@ -15,15 +15,16 @@ from servicelayer_api.web.feature import Feature
 from servicelayer_api.web.modules import Module
 
 if TYPE_CHECKING:
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.web.feature import Core
 
 __all__ = ["Accounts", "build", "build_service"]
 
 
-def build_service(core: Core, audit: AuditLog) -> Accounts:
+def build_service(core: Core, audit: AuditLog, quotas: Quotas) -> Accounts:
     """Make the service through which other features reach accounts."""
-    return Accounts(core.database, core.clock, audit)
+    return Accounts(core.database, core.clock, audit, quotas)
 
 
 def build(accounts: Accounts) -> Feature:

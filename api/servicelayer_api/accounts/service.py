@@ -16,6 +16,7 @@ from servicelayer_api.accounts import rules, store
 from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
 from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.admin import QuotaExceeded
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.web.pagination import Slice
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 class Accounts:
     """What routes and other features call."""
 
-    def __init__(self, database: Database, clock: Clock, audit: AuditLog) -> None:
-        """Keep accounts in this database."""
+    def __init__(self, database: Database, clock: Clock, audit: AuditLog, quotas: Quotas) -> None:
+        """Keep accounts in this database, as many a tenant as its quota allows."""
         self._database = database
         self._clock = clock
         self._audit = audit
+        self._quotas = quotas
         self._when_closed: list[Callable[[UUID], None]] = []
 
     def when_closed(self, told: Callable[[UUID], None]) -> None:
@@ -51,9 +54,11 @@ class Accounts:
         Raises:
             Invalid: names each field at fault.
             AccountKeyNotAllowed: by an account key.
+            QuotaExceeded: the tenant has as many accounts as it may.
         """
         principal, tenant = caller.require_principal(), caller.require_tenant()
         rules.check_not_account_key(principal)
+        limit = await self._quotas.limit("accounts", tenant)
         now = self._clock.now()
         account = Account(
             id=new_id(),
@@ -63,8 +68,10 @@ class Accounts:
             updated_at=now,
         )
         async with self._database.transaction() as connection:
+            if limit is not None and await store.lock_and_count(connection, tenant) >= limit:
+                raise QuotaExceeded("max_accounts", limit)
             await store.insert_account(connection, account, tenant)
-            await self._record(connection, caller, "account.create", 201, account.id)
+            await self._record(connection, caller, "account.create", 201, account.id, after=account)
         return account
 
     async def list_accounts(self, caller: Caller, page: PageRequest) -> Slice[Account]:
@@ -115,7 +122,9 @@ class Accounts:
                 updated_at=self._clock.now(),
             )
             await store.update_account(connection, changed)
-            await self._record(connection, caller, "account.change", 200, found)
+            await self._record(
+                connection, caller, "account.change", 200, found, before=account, after=changed
+            )
         return changed
 
     async def close_account(self, caller: Caller, account_id: str) -> None:
@@ -157,7 +166,9 @@ class Accounts:
                 updated_at=now,
             )
             await store.insert_wallet(connection, wallet, caller.require_tenant())
-            await self._record(connection, caller, "wallet.create", 201, account.id, wallet.id)
+            await self._record(
+                connection, caller, "wallet.create", 201, account.id, wallet.id, after=wallet
+            )
         return wallet
 
     async def list_wallets(
@@ -286,6 +297,9 @@ class Accounts:
         status: int,
         account_id: UUID,
         resource_id: UUID | None = None,
+        *,
+        before: object = None,
+        after: object = None,
     ) -> None:
         await self._audit.record(
             connection,
@@ -294,6 +308,8 @@ class Accounts:
             status=status,
             account_id=account_id,
             resource_id=resource_id or account_id,
+            before=before,
+            after=after,
         )
 
 

@@ -89,6 +89,14 @@ async def list_accounts(connection: Connection, tenant: str, page: PageRequest) 
     return cut([_account(row) for row in rows], page)
 
 
+async def lock_and_count(connection: Connection, tenant: str) -> int:
+    """Count the accounts of a tenant; nobody else can until the transaction ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('accounts of ' || $1, 0))", tenant
+    )
+    return int(await connection.fetchval("SELECT count(*) FROM accounts WHERE tenant = $1", tenant))
+
+
 async def update_account(connection: Connection, account: Account) -> None:
     """Write an account that is locked."""
     await connection.execute(

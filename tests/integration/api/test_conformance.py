@@ -30,6 +30,7 @@ MODULES = (
     "random",
     "system",
     "secrets",
+    "admin",
 )
 DIFFERENCES = REFERENCE.parents[2] / "docs" / "compatibility.json"
 COST = 6

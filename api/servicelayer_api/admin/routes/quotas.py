@@ -1,0 +1,121 @@
+"""`/admin/config/quotas`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from servicelayer_api.admin.models import Quota, QuotaChange
+from servicelayer_api.admin.rules import QUOTAS
+from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.gate import caller_of
+from servicelayer_api.web.pagination import MAX_LIMIT, Pages
+
+_LIST = "admin-quotas"
+
+
+@get(
+    "/admin/config/quotas",
+    operation_id="listQuotas",
+    summary="List tenants' quotas",
+    tags=["admin"],
+)
+async def list_quotas(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    pages: NamedDependency[Pages],
+) -> Response[list[Quota]]:
+    """List tenants' quotas."""
+    page = pages.read(request, _LIST, MAX_LIMIT)
+    found = await configuration.list_items(caller_of(request.scope), QUOTAS, page)
+    return pages.answer(request, _LIST, found)
+
+
+@post(
+    "/admin/config/quotas",
+    operation_id="createQuota",
+    summary="Make a tenant's quota",
+    tags=["admin"],
+)
+async def create_quota(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    data: JSONBody[QuotaChange],
+) -> Quota:
+    """Make a tenant's quota."""
+    return await configuration.create_item(caller_of(request.scope), QUOTAS, data)
+
+
+@get(
+    "/admin/config/quotas/{tenant:str}",
+    operation_id="getQuota",
+    summary="Show a tenant's quota",
+    tags=["admin"],
+)
+async def get_quota(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    tenant: FromPath[str],
+) -> Quota:
+    """Show a tenant's quota."""
+    return await configuration.get_item(caller_of(request.scope), QUOTAS, tenant)
+
+
+@put(
+    "/admin/config/quotas/{tenant:str}",
+    operation_id="replaceQuota",
+    summary="Replace a tenant's quota: what is not sent becomes empty",
+    tags=["admin"],
+)
+async def replace_quota(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    tenant: FromPath[str],
+    data: JSONBody[QuotaChange],
+) -> Quota:
+    """Replace a tenant's quota."""
+    return await configuration.replace_item(caller_of(request.scope), QUOTAS, tenant, data)
+
+
+@patch(
+    "/admin/config/quotas/{tenant:str}",
+    operation_id="changeQuota",
+    summary="Change a tenant's quota: what is not sent stays as it is",
+    tags=["admin"],
+)
+async def change_quota(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    tenant: FromPath[str],
+    data: JSONBody[QuotaChange],
+) -> Quota:
+    """Change a tenant's quota."""
+    return await configuration.change_item(caller_of(request.scope), QUOTAS, tenant, data)
+
+
+@delete(
+    "/admin/config/quotas/{tenant:str}",
+    operation_id="deleteQuota",
+    summary="Delete a tenant's quota",
+    tags=["admin"],
+)
+async def delete_quota(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    tenant: FromPath[str],
+) -> None:
+    """Delete a tenant's quota."""
+    await configuration.delete_item(caller_of(request.scope), QUOTAS, tenant)
+
+
+ROUTES = [
+    list_quotas,
+    create_quota,
+    get_quota,
+    replace_quota,
+    change_quota,
+    delete_quota,
+]
