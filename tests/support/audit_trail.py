@@ -70,7 +70,7 @@ class Trail:
 
     async def verify(self, outside: Checkpoint | None = None) -> Report:
         """Verify the log by the right key."""
-        return await verify_database(self.database, lambda name: KEY.signer(name).verifier, outside)
+        return await verify_database(self.database, KEY.verifiers, outside)
 
     async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Ask the database something."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import argparse
 
     from servicelayer_api.audit.models import Checkpoint
-    from servicelayer_api.audit.verify import FindVerifier
+    from servicelayer_api.audit.verify import FindVerifiers
     from servicelayer_api.settings import Settings
 
 _WRONG: Final = 1
@@ -48,7 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--file", type=Path, help="an export to verify instead of the database")
     verify.add_argument("--proof", type=Path, help="the proof of one entry to verify instead")
     verify.add_argument("--checkpoint", type=Path, help="a signed checkpoint kept elsewhere")
-    verify.add_argument("--key", help="the verifier key; else it comes from the settings")
+    verify.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        help="a verifier key, may be repeated; else they come from the settings",
+    )
     export = commands.add_parser("export", help="write the sealed log and its checkpoint to files")
     export.add_argument("--file", type=Path, required=True, help="where the entries go")
     export.add_argument("--checkpoint", type=Path, required=True, help="where the checkpoint goes")
@@ -70,7 +75,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
-    find = _find_verifier(arguments.key, settings)
+    find = _find_verifiers(arguments.key, settings)
     if arguments.proof:
         return _tell(verify_proof(arguments.proof.read_bytes(), find))
     if arguments.file is None:
@@ -81,19 +86,18 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
         return _tell(verify_export(lines, arguments.checkpoint.read_text(), find))
 
 
-def _find_verifier(text: str | None, settings: Settings) -> FindVerifier:
-    if text is None:
-        key = SigningKey(settings)
-        return lambda name: key.signer(name).verifier
+def _find_verifiers(texts: list[str], settings: Settings) -> FindVerifiers:
+    if not texts:
+        return SigningKey(settings).verifiers
     try:
-        verifier = NoteVerifier.parse(text)
+        verifiers = [NoteVerifier.parse(text) for text in texts]
     except ValueError as exc:
         raise SettingsError(f"--key: {exc}") from exc
-    return lambda _: verifier
+    return lambda _: verifiers
 
 
 async def _verify_database(
-    checkpoint: Path | None, settings: Settings, find: FindVerifier
+    checkpoint: Path | None, settings: Settings, find: FindVerifiers
 ) -> Report:
     outside: Checkpoint | None = None
     if checkpoint is not None:

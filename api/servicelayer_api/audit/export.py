@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from servicelayer_api.audit.models import Checkpoint
-    from servicelayer_api.audit.verify import FindVerifier
+    from servicelayer_api.audit.verify import FindVerifiers
     from servicelayer_api.db import Database
 
 _LONGEST_LINE: Final = 64 * 1024
@@ -85,13 +85,13 @@ async def export_log(database: Database, target: BinaryIO) -> str:
     return note
 
 
-def verify_export(lines: Iterable[bytes], note: str, find: FindVerifier) -> Report:
+def verify_export(lines: Iterable[bytes], note: str, find: FindVerifiers) -> Report:
     """Verify an export against its checkpoint.
 
     Args:
         lines: of the export, each with its newline or without.
         note: the signed checkpoint.
-        find: gives the key it should be signed with.
+        find: gives the keys it may be signed with.
     """
     report, suspects, frontier = Report(checkpoints=1), Suspects(), Frontier()
     decoder, order = msgspec.json.Decoder(Line), _Order()
@@ -121,12 +121,12 @@ def verify_export(lines: Iterable[bytes], note: str, find: FindVerifier) -> Repo
     return report
 
 
-def verify_proof(data: bytes, find: FindVerifier) -> Report:
+def verify_proof(data: bytes, find: FindVerifiers) -> Report:
     """Verify the proof of one entry.
 
     Args:
         data: the answer of the route, as it came.
-        find: gives the key that the checkpoint should be signed with.
+        find: gives the keys that the checkpoint may be signed with.
     """
     report = Report(checkpoints=1, entries=1)
     try:
@@ -149,7 +149,7 @@ def verify_proof(data: bytes, find: FindVerifier) -> Report:
     return report
 
 
-def _open(note: str, find: FindVerifier, report: Report) -> Checkpoint | None:
+def _open(note: str, find: FindVerifiers, report: Report) -> Checkpoint | None:
     try:
         return open_checkpoint(note, find)
     except NoteRefusedError as exc:

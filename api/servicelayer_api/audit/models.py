@@ -111,6 +111,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         limit: Entries at most.
         offset: Entries to skip, counted from the end that `newest` names.
+        after: Place in the log after which to go on, away from the end that `newest` names.
         newest: Whether the page is taken from the newest entries or from the oldest; either way it
             is shown oldest first.
         user: Exact name.
@@ -123,6 +124,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     limit: int = 200
     offset: int = 0
+    after: int | None = None
     newest: bool = True
     user: str | None = None
     role: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
@@ -20,9 +20,10 @@ from servicelayer_api.audit.proofs import Proofs
 from servicelayer_api.audit.service import AuditLog
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import parse_limit, parse_offset
+from servicelayer_api.web.pagination import Pages, parse_offset
 
 _DEFAULT_LIMIT = 200
+_LIST = "audit"
 _MAX_DIGITS = 18
 
 
@@ -33,15 +34,21 @@ _MAX_DIGITS = 18
     description=(
         "A page of the log, oldest entry first. Pages are counted from the newest entries, so that "
         "the first one shows what just happened; `order=oldest` counts them from the beginning of "
-        "the log. Needs the role `admin`; an admin bound to a tenant sees that tenant only."
+        "the log. The header `X-Next-Cursor` leads to the next page away from that end, and stays "
+        "right while entries come in, which `offset` does not. Needs the role `admin`; an admin "
+        "bound to a tenant sees that tenant only."
     ),
     tags=["audit"],
 )
 async def list_audit_entries(
     request: Request[Any, Any, Any],
     audit: NamedDependency[AuditLog],
+    pages: NamedDependency[Pages],
     limit: Annotated[str | None, QueryParameter(description="1 to 500, 200 when left out")] = None,
     offset: Annotated[str | None, QueryParameter(description="Entries to skip")] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(description="X-Next-Cursor of the page before")
+    ] = None,
     order: Annotated[str | None, QueryParameter(description="newest (default) or oldest")] = None,
     user: Annotated[str | None, QueryParameter(description="Exact user name")] = None,
     role: Annotated[str | None, QueryParameter(description="Exact role")] = None,
@@ -49,13 +56,26 @@ async def list_audit_entries(
     method: Annotated[str | None, QueryParameter(description="HTTP method")] = None,
     contains: Annotated[str | None, QueryParameter(description="Part of the path")] = None,
     status: Annotated[str | None, QueryParameter(description="HTTP status")] = None,
-) -> list[Entry]:
+) -> Response[list[Entry]]:
     """Show the audit log."""
+    del limit, cursor  # read by `pages`; they stand in the signature for the description
     caller = caller_of(request.scope)
     caller.require_admin()
+    filters = {
+        "order": order,
+        "user": user,
+        "role": role,
+        "of": tenant,
+        "method": method,
+        "contains": contains,
+        "status": status,
+    }
+    page = pages.read(request, _LIST, _DEFAULT_LIMIT, **filters)
     query = Query(
-        limit=parse_limit(limit, _DEFAULT_LIMIT),
-        offset=parse_offset(offset),
+        limit=page.limit,
+        # The link to the next page still carries the offset of the first one.
+        offset=parse_offset(None if page.after else offset),
+        after=int(page.after[0]) if page.after else None,
         newest=_newest(order),
         user=user or None,
         role=role or None,
@@ -64,7 +84,8 @@ async def list_audit_entries(
         contains=contains or None,
         status=_status(status),
     )
-    return await audit.list_entries(caller, query)
+    found = await audit.list_entries(caller, query)
+    return pages.answer(request, _LIST, found, **filters)
 
 
 @get(

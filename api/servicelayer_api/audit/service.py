@@ -12,11 +12,13 @@ import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
 from prometheus_client import Counter
 
 from servicelayer_api.audit import rules, store
 from servicelayer_api.audit.models import Change, Draft
 from servicelayer_api.ids import new_id
+from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,7 +235,7 @@ class AuditLog:
             self._recorded.inc(len(caller.recorded))
             self._to_lines(caller.recorded)
 
-    async def list_entries(self, caller: Caller, query: Query) -> list[Entry]:
+    async def list_entries(self, caller: Caller, query: Query) -> Slice[Entry]:
         """Look entries up.
 
         Args:
@@ -241,15 +243,20 @@ class AuditLog:
             query: which ones.
 
         Returns:
-            A page, oldest first.
+            A page, oldest first, and where to go on.
 
         Raises:
             AdminOnly: another role.
             TenantRequired: nothing names a tenant.
         """
         bound_to = caller.require_admin().credential.tenant
+        asked = replace(query, limit=query.limit + 1)
         async with self._database.connection() as connection:
-            return await store.list_entries(connection, query, only_tenant=bound_to)
+            found = await store.list_entries(connection, asked, only_tenant=bound_to)
+        if len(found) <= query.limit:
+            return Slice(found, None)
+        page = found[1:] if query.newest else found[:-1]
+        return Slice(page, (str(page[0 if query.newest else -1].seq),))
 
     async def write_refusals(self, entries: Sequence[Entry]) -> None:
         """Write entries of refusals; called by the background writer."""

@@ -122,6 +122,8 @@ async def list_entries(
         where("path LIKE ?", like_pattern(query.contains))
     if query.status is not None:
         where("status = ?", query.status)
+    if query.after is not None:
+        where("seq < ?" if query.newest else "seq > ?", query.after)
     order = "DESC" if query.newest else "ASC"
     filters = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     values += [query.limit, query.offset]

@@ -19,15 +19,15 @@ from servicelayer_api.crypto.merkle import Frontier, Span, hash_leaf
 from servicelayer_api.crypto.signed_note import NoteRefusedError, split_note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from servicelayer_api.audit.models import Checkpoint, Leaf, Tree
     from servicelayer_api.crypto.merkle import Node
     from servicelayer_api.crypto.signed_note import NoteVerifier
     from servicelayer_api.db import Database
 
-    type FindVerifier = Callable[[str], NoteVerifier]
-    """The key that should have signed, by the name of the log."""
+    type FindVerifiers = Callable[[str], Sequence[NoteVerifier]]
+    """The keys of which one should have signed, by the name of the log."""
 
 type Kind = Literal["changed", "deleted", "inserted", "reordered", "tree", "checkpoint"]
 
@@ -87,7 +87,7 @@ class Suspects:
                 report.add("changed", f"{name} was changed after it was sealed")
 
 
-def open_checkpoint(note: str, find: FindVerifier) -> Checkpoint:
+def open_checkpoint(note: str, find: FindVerifiers) -> Checkpoint:
     """Read a signed checkpoint.
 
     Raises:
@@ -98,18 +98,25 @@ def open_checkpoint(note: str, find: FindVerifier) -> Checkpoint:
         checkpoint = rules.read_checkpoint(text)
     except ValueError as exc:
         raise NoteRefusedError(str(exc)) from exc
-    find(checkpoint.origin).open(note)
-    return checkpoint
+    refused = NoteRefusedError("there is no key to check it with")
+    for verifier in find(checkpoint.origin):
+        try:
+            verifier.open(note)
+        except NoteRefusedError as exc:
+            refused = exc
+        else:
+            return checkpoint
+    raise refused
 
 
 async def verify_database(
-    database: Database, find: FindVerifier, outside: Checkpoint | None = None
+    database: Database, find: FindVerifiers, outside: Checkpoint | None = None
 ) -> Report:
     """Verify the log of a database.
 
     Args:
         database: open.
-        find: gives the key that checkpoints should be signed with.
+        find: gives the keys that checkpoints may be signed with.
         outside: a checkpoint that was kept elsewhere; the log must contain what it says.
     """
     return await _DatabaseCheck(database, find, outside).run()
@@ -118,7 +125,7 @@ async def verify_database(
 class _DatabaseCheck:
     """One run over a database."""
 
-    def __init__(self, database: Database, find: FindVerifier, outside: Checkpoint | None) -> None:
+    def __init__(self, database: Database, find: FindVerifiers, outside: Checkpoint | None) -> None:
         self._database = database
         self._find = find
         self._outside = outside

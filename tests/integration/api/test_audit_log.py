@@ -119,6 +119,31 @@ def test_filters_and_pages_cover_every_entry_once(audited: ApiProcess) -> None:
         assert root.get("/admin/audit", params={"contains": "%"}).json() == []
 
 
+def test_cursor_leads_through_the_log_while_entries_come_in(audited: ApiProcess) -> None:
+    with audited.client() as client, admin(audited) as root:
+        for number in range(7):
+            client.post("/accounts", json={"owner": f"o{number}"})
+        whole = root.get("/admin/audit", params={"contains": "/accounts"}).json()
+        for order in ("newest", "oldest"):
+            pages: list[list[dict[str, Any]]] = []
+            path = f"/admin/audit?contains=/accounts&limit=3&order={order}"
+            while path:
+                answer = root.get(path)
+                assert answer.status_code == 200, answer.text
+                pages.append(answer.json())
+                if order == "newest":
+                    client.post("/accounts", json={"owner": "late"})
+                path = answer.links.get("next", {}).get("url", "")
+            in_order = pages[::-1] if order == "newest" else pages
+            found = [entry for page in in_order for entry in page]
+            assert found[:7] == whole
+            assert len({entry["id"] for entry in found}) == len(found)
+
+        cursor = root.get("/admin/audit?limit=3").headers["x-next-cursor"]
+        for query in (f"cursor={cursor}&user=x", "cursor=x"):
+            assert root.get(f"/admin/audit?limit=3&{query}").status_code == 400
+
+
 def test_query_that_means_nothing_is_refused_by_field(audited: ApiProcess) -> None:
     wrong = "limit=0 limit=x offset=-1 offset=x status=x status=-1 order=random"
     with admin(audited) as root:

@@ -364,7 +364,7 @@ async def test_checkpoint_is_signed_by_the_right_key_or_worth_nothing(trail: Tra
     await trail.write(1)
     await trail.seal()
     report = await verify_database(
-        trail.database, lambda name: NoteSigner(name, bytes(32)).verifier
+        trail.database, lambda name: [NoteSigner(name, bytes(32)).verifier]
     )
     assert "not signed by this key" in report.faults[0].text
 
@@ -389,4 +389,4 @@ async def test_batch_of_changes_is_written_in_order_by_one_statement(trail: Trai
 
 async def latest(trail: Trail) -> Checkpoint:
     (row,) = await trail.fetch("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
-    return open_checkpoint(row["note"], lambda name: KEY.signer(name).verifier)
+    return open_checkpoint(row["note"], KEY.verifiers)
