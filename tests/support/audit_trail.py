@@ -46,7 +46,7 @@ class Trail:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.log = AuditLog(database, SystemClock(), CollectorRegistry(), to_file=False)
+        self.log = AuditLog(database, SystemClock(), CollectorRegistry(), to_file=True)
         self.sealer = Sealer(database, SystemClock(), KEY, CollectorRegistry())
 
     async def write(self, count: int, connection: Connection | None = None) -> None:

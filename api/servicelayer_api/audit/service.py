@@ -79,7 +79,7 @@ class AuditLog:
         self._database = database
         self._clock = clock
         self._recorded = Counter(
-            "audit_entries_total", "Changes recorded in the audit log", registry=metrics
+            "audit_entries_total", "Changes recorded on request", registry=metrics
         )
         self.refusals = Backlog(
             Counter(
@@ -96,6 +96,7 @@ class AuditLog:
             )
         )
         self._to_file = to_file
+        self._undecided: dict[UUID, tuple[str, Entry]] = {}
 
     async def record(
         self,
@@ -194,8 +195,30 @@ class AuditLog:
             after=after,
         )
         entry = await store.insert_entry(connection, draft)
-        self._recorded.inc()
-        self._to_lines([entry])
+        if not self._to_file:
+            return
+        if len(self._undecided) < _BACKLOG:
+            self._undecided[entry.id] = (await store.get_transaction(connection), entry)
+        else:
+            self.lines.lose(1)
+
+    async def decide(self) -> None:
+        """Hand what background workers recorded to the file, once its transaction is committed.
+
+        Raises:
+            Unavailable: the database is away; it is decided later.
+        """
+        if not self._undecided:
+            return
+        asked = dict(self._undecided)
+        async with self._database.connection() as connection:
+            ended = await store.list_ended(
+                connection, list(asked), [transaction for transaction, _ in asked.values()]
+            )
+        for entry_id, kept in ended.items():
+            _, entry = self._undecided.pop(entry_id)
+            if kept:
+                self.lines.put(entry)
 
     def _draft(self, change: Change) -> Draft:
         stateful = change.before is not None or change.after is not None

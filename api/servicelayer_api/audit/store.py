@@ -13,6 +13,7 @@ from servicelayer_api.audit.rules import like_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from servicelayer_api.audit.models import Draft
     from servicelayer_api.db import Connection
@@ -95,6 +96,28 @@ async def insert_entries(connection: Connection, drafts: Sequence[Draft]) -> lis
         raise AuditUnavailable("the audit log cannot be written") from exc
     places = {row["id"]: row["seq"] for row in rows}
     return [replace(draft.entry, seq=places[draft.entry.id]) for draft in drafts]
+
+
+async def get_transaction(connection: Connection) -> str:
+    """The number of the transaction that is open."""
+    return str(await connection.fetchval("SELECT pg_current_xact_id()::text"))
+
+
+async def list_ended(
+    connection: Connection, ids: Sequence[UUID], transactions: Sequence[str]
+) -> dict[UUID, bool]:
+    """Say of entries whose transactions have ended whether they are in the log.
+
+    Both are told from one snapshot, so that an entry cannot come between the two questions.
+    """
+    rows = await connection.fetch(
+        "SELECT given.id, EXISTS (SELECT FROM audit_log l WHERE l.id = given.id) AS kept "
+        "FROM unnest($1::uuid[], $2::text[]) AS given (id, xid) "
+        "WHERE pg_visible_in_snapshot(given.xid::xid8, pg_current_snapshot())",
+        ids,
+        transactions,
+    )
+    return {row["id"]: row["kept"] for row in rows}
 
 
 async def list_entries(

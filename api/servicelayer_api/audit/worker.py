@@ -46,7 +46,11 @@ def file_writer(audit: AuditLog, sink: FileSink) -> Callable[[asyncio.Event], Aw
     async def write(batch: list[Entry]) -> None:
         await asyncio.to_thread(sink.append, batch)
 
-    return _Writer("file", audit.lines, write, keep=False).run
+    async def refill() -> None:
+        with suppress(ServiceError):
+            await audit.decide()
+
+    return _Writer("file", audit.lines, write, keep=False, refill=refill).run
 
 
 def sealing(sealer: Sealer) -> Callable[[asyncio.Event], Awaitable[None]]:
@@ -87,21 +91,35 @@ class _Writer:
         write: Callable[[list[Entry]], Awaitable[None]],
         *,
         keep: bool,
+        refill: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Write from `backlog`; `keep` says whether entries wait while the target fails."""
+        """Write from `backlog`.
+
+        Args:
+            target: for the program's log.
+            backlog: what to write.
+            write: writes a batch.
+            keep: whether entries wait while the target fails.
+            refill: puts more into the backlog, if there is something that does.
+        """
         self._target = target
         self._backlog = backlog
         self._write = write
         self._keep = keep
+        self._refill = refill
         self._failing = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop, then what is left."""
         while not stop.is_set():
             await _pause(stop, _PAUSE)
-            while self._backlog and await self._write_batch(keep=self._keep):
-                pass
-        while self._backlog and await self._write_batch(keep=False):
+            await self._empty(keep=self._keep)
+        await self._empty(keep=False)
+
+    async def _empty(self, *, keep: bool) -> None:
+        if self._refill is not None:
+            await self._refill()
+        while self._backlog and await self._write_batch(keep=keep):
             pass
 
     async def _write_batch(self, *, keep: bool) -> bool:

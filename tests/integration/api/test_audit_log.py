@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -177,6 +179,89 @@ def test_full_disk_stops_no_change_and_the_gap_is_counted_and_told(
             until(lambda: "audit_file_dropped_total 1.0" in client.get("/metrics").text)
         assert "audit entries cannot be written" in server.output()
     assert asyncio.run(count_entries(database_url, "account.create")) == 1
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 64 KiB; without the right to mount one, the test has nothing to fill."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no right to mount a file system here; /dev/full stands in for it above")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_file_goes_on_with_a_line_about_the_gap_when_the_disk_has_room_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    with (
+        small_disk(tmp_path / "disk") as disk,
+        running_api(database_url, tmp_path, AUDIT_LOG_PATH=f"{disk}/audit.jsonl") as server,
+        server.client() as client,
+    ):
+        log, filler = disk / "audit.jsonl", disk / "filler"
+
+        def open_account() -> None:
+            assert client.post("/accounts", json={"owner": "o"}).status_code == 201
+
+        open_account()
+        until(lambda: log.exists() and log.read_text().endswith("\n"))
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(b"x" * 1024):
+                pass
+        # The page of the last line has some room left still: more than that is written.
+        for _ in range(40):
+            open_account()
+        until(lambda: metric(client, "audit_file_dropped_total") > 0)
+        filler.unlink()
+        open_account()
+        text = until(
+            lambda: found if '"gap"' in (found := log.read_text()) and found[-1] == "\n" else None
+        )
+        dropped = metric(client, "audit_file_dropped_total")
+
+    lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    entries = [line for line in lines if "gap" not in line]
+    assert sum(line["gap"] for line in lines if "gap" in line) == dropped
+    assert 42 - dropped <= len(entries) < 42
+    assert asyncio.run(count_entries(database_url, "account.create")) == 42
+
+
+def test_file_that_is_deleted_is_made_again(audited: ApiProcess, tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    with audited.client() as client:
+        client.post("/accounts", json={"owner": "o"})
+        until(log.exists)
+        log.unlink()
+        made = client.post("/accounts", json={"owner": "o"})
+        text = until(lambda: log.exists() and log.read_text())
+        assert metric(client, "audit_file_dropped_total") == 0
+
+    assert json.loads(text)["resource_id"] == made.json()["ID"]
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
+
+
+def test_metrics_and_status_tell_how_far_the_sealing_is(audited: ApiProcess) -> None:
+    with audited.client() as client:
+        client.post("/accounts", json={"owner": "o"})
+        until(lambda: metric(client, "audit_sealed_entries") >= 1)
+        assert metric(client, "audit_unsealed_entries") == 0
+        assert metric(client, "audit_seal_lag_seconds") == 0
+        assert metric(client, "audit_checkpoints_total") >= 1
+        modules = client.get("/system/status").json()["modules"]
+    (module,) = [module for module in modules if module["name"] == "audit"]
+    assert module["ready_status"] == "ready"
 
 
 def test_change_whose_entry_cannot_be_written_does_not_happen(

@@ -387,6 +387,31 @@ async def test_batch_of_changes_is_written_in_order_by_one_statement(trail: Trai
     assert len({row["salt"] for row in rows}) == 51
 
 
+async def test_file_gets_what_workers_did_when_it_is_committed_and_never_otherwise(
+    trail: Trail,
+) -> None:
+    async def record(connection: Connection, action: str) -> None:
+        await trail.log.record_system(connection, actor="keeper", action=action)
+
+    async with trail.database.transaction() as connection:
+        await record(connection, "first")
+        with suppress(Unavailable):
+            async with connection.transaction():
+                await record(connection, "undone inside")
+                raise Unavailable
+        await trail.log.decide()
+        assert trail.log.lines.take(10) == []
+    async with undone(trail) as connection:
+        await record(connection, "undone")
+    async with trail.database.transaction() as connection:
+        await record(connection, "last")
+    await trail.log.decide()
+
+    assert [entry.action for entry in trail.log.lines.take(10)] == ["first", "last"]
+    await trail.log.decide()
+    assert trail.log.lines.take(10) == []
+
+
 async def latest(trail: Trail) -> Checkpoint:
     (row,) = await trail.fetch("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
     return open_checkpoint(row["note"], KEY.verifiers)
