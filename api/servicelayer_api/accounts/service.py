@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from servicelayer_api.accounts import rules, store
 from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
 from servicelayer_api.accounts.models import Account, Wallet
-from servicelayer_api.errors import ServiceError
 from servicelayer_api.admin import QuotaExceeded
+from servicelayer_api.errors import ServiceError
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.web.pagination import Slice
 
