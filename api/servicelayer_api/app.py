@@ -18,6 +18,7 @@ from servicelayer_api import (
     egress,
     pricefeed,
     random,
+    oracle,
     secrets,
     system,
     vault,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 # Every column that holds what the vault sealed, so that a rotation of data keys leaves none out.
 SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED, admin.SEALED_KEYS)
+SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED, oracle.SEALED)
 
 
 def build_core(
@@ -86,6 +88,13 @@ def build_features(core: Core, store: Store) -> list[Feature]:
         vault.build(core, safe, audit_log),
         random.build(randomness),
         pricefeed.build(core, audit_log, account_book, outside),
+        oracle.build(
+            core,
+            oracle.build_service(core, audit_log, account_book, safe, outside),
+            audit_log,
+            account_book,
+            outside,
+        ),
         system.build(core, store),
     ]
 

@@ -208,6 +208,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oracle_runner_tokens: Annotated[
         Secret, Meta(description="Tokens of oracle runners, separated by commas")
     ] = NO_SECRET
+    oracle_runner_lease: Annotated[
+        Duration,
+        Meta(gt=0, description="How long a request stays with a runner that does not complete it"),
+    ] = 900.0
+    oracle_dispatch: Annotated[
+        bool, Meta(description="Ask sources here; off leaves the work to runners")
+    ] = True
+    oracle_concurrency: Annotated[
+        int, Meta(ge=1, le=512, description="Oracle requests a process asks at the same time")
+    ] = 64
+    oracle_backoff: Annotated[
+        Duration, Meta(gt=0, description="Least pause before an oracle attempt is repeated")
+    ] = 10.0
+    oracle_timeout: Annotated[
+        Duration, Meta(gt=0, le=300, description="Longest time for one oracle attempt")
+    ] = 10.0
+    oracle_max_response_bytes: Annotated[
+        int, Meta(ge=1, le=64 * 1024 * 1024, description="Largest answer of an oracle source")
+    ] = 1024 * 1024
+    oracle_max_redirects: Annotated[
+        int, Meta(ge=0, le=10, description="Redirects that are followed for an oracle source")
+    ] = 2
 
     # Gas bank
     gasbank_resolver_url: Annotated[str, Meta(description="Settlement resolver")] = ""

@@ -100,6 +100,15 @@ class Egress:
         """
         rules.parse_url(url, self._openings)
 
+    @staticmethod
+    def check_headers(headers: Mapping[str, str]) -> None:
+        """Refuse headers that would be refused whenever they are sent.
+
+        Raises:
+            EgressRefused: One is malformed, or governs the connection.
+        """
+        rules.check_headers(headers)
+
     async def request(
         self,
         method: str,

@@ -1,0 +1,404 @@
+"""The oracle as a tenant meets it: a real server, a real database, real HTTP sources."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from support.api_server import running_api
+from support.oracle_stub import Stub, oracle_stub
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from support.api_server import ApiProcess
+
+CANARY = "canary-credential-2f6b9d01"
+QUICK = {"EGRESS_ALLOW": "127.0.0.1", "ORACLE_BACKOFF": "20ms", "ORACLE_TIMEOUT": "2s"}
+DEADLINE = 20.0
+
+
+class Tenant:
+    """An account with a client."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.account = self.post("/accounts", owner="o")["ID"]
+        self.root = f"/accounts/{self.account}/oracle"
+
+    def post(self, path: str, expected: int = 201, **body: object) -> dict[str, Any]:
+        """Send a body and check the status."""
+        answer = self.client.post(path, json=body)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    def patch(self, path: str, expected: int = 200, **body: object) -> dict[str, Any]:
+        """Send a change and check the status."""
+        answer = self.client.patch(path, json=body)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    def get(self, path: str, expected: int = 200) -> Any:
+        """Read and check the status."""
+        answer = self.client.get(path)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    def source(self, url: str, **more: object) -> str:
+        """Make a source; give its id."""
+        name = more.pop("name", url)
+        return self.post(f"{self.root}/sources", name=name, url=url, **more)["ID"]
+
+    def ask(self, source: str, payload: str = "", **more: object) -> str:
+        """Make a request; give its id."""
+        body = {"data_source_id": source, "payload": payload, **more}
+        return self.post(f"{self.root}/requests", **body)["ID"]
+
+    def show(self, request: str) -> dict[str, Any]:
+        """Show a request."""
+        return self.get(f"{self.root}/requests/{request}")
+
+    def outcome(self, request: str) -> dict[str, Any]:
+        """Wait until a request is completed."""
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            shown = self.show(request)
+            if shown["Status"] in {"succeeded", "failed"}:
+                return shown
+            time.sleep(0.01)
+        raise AssertionError(f"not completed: {self.show(request)}")
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with oracle_stub() as found:
+        yield found
+
+
+@contextmanager
+def serving(database_url: str, folder: Path, **env: str) -> Generator[tuple[ApiProcess, Tenant]]:
+    with running_api(database_url, folder, **{**QUICK, **env}) as api, api.client() as client:
+        yield api, Tenant(client)
+
+
+def test_requests_are_asked_and_answered_as_the_contract_says(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        plain = tenant.ask(tenant.source(f"{stub.url}/ok"), '{"pair": "NEO"}')
+        done = tenant.outcome(plain)
+        assert (done["Status"], done["Attempts"], done["Error"]) == ("succeeded", 1, "")
+        assert done["Result"].startswith('{"price": 42.50')
+        assert done["CompletedAt"] > done["CreatedAt"]
+        assert stub.calls[0].query == {"pair": ["NEO"]}
+
+        one = tenant.source(f"{stub.url}/ok", name="by path", result_path="$.price")
+        assert tenant.outcome(tenant.ask(one))["Result"] == "42.50"
+        deep = tenant.ask(one, result_path="data.list[-1]['v']")
+        assert tenant.outcome(deep)["Result"] == "x"
+        missing = tenant.outcome(tenant.ask(one, result_path="$.nothing"))
+        assert (missing["Status"], missing["Attempts"]) == ("failed", 1)
+        assert missing["Error"] == "the answer has nothing at the result path"
+
+        post = tenant.source(f"{stub.url}/echo", method="post", body="kept", name="post")
+        assert '"body": "kept"' in tenant.outcome(tenant.ask(post))["Result"]
+        sent = tenant.ask(post, '{"a": 1}')
+        assert tenant.outcome(sent)["Status"] == "succeeded"
+        assert stub.calls[-1].body == '{"a": 1}'
+        assert stub.calls[-1].headers["content-type"] == "application/json"
+        assert stub.calls[-1].headers["idempotency-key"] == sent
+
+        moved = tenant.outcome(tenant.ask(tenant.source(f"{stub.url}/redirect")))
+        assert moved["Status"] == "succeeded"
+
+
+def test_failures_are_repeated_or_not_by_their_class(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    extra = {"ORACLE_MAX_RESPONSE_BYTES": "100000", "ORACLE_TIMEOUT": "300ms"}
+    with serving(database_url, tmp_path, **extra) as (_, tenant):
+        flaky = tenant.outcome(tenant.ask(tenant.source(f"{stub.url}/flaky/2"), '{"id": "a"}'))
+        assert (flaky["Status"], flaky["Attempts"], flaky["Result"]) == ("succeeded", 3, "up")
+        for path, attempts, error in (
+            ("/status/503", 3, "max attempts exceeded (3): upstream returned status 503"),
+            ("/status/429", 3, "max attempts exceeded (3): upstream returned status 429"),
+            ("/slow/1", 3, "max attempts exceeded (3): the other server took too long"),
+            ("/status/404", 1, '{"error": "no such pair"}'),
+            ("/status/400", 1, '{"error": "no such pair"}'),
+            ("/large", 1, "the other server's answer is too large"),
+        ):
+            found = tenant.outcome(tenant.ask(tenant.source(f"{stub.url}{path}")))
+            assert (found["Status"], found["Attempts"], found["Error"]) == (
+                "failed",
+                attempts,
+                error,
+            )
+            assert stub.count(path) == attempts
+        for url in ("http://10.0.0.1/", "http://169.254.169.254/latest", "not a url"):
+            refused = tenant.outcome(tenant.ask(tenant.source(url)))
+            assert (refused["Status"], refused["Attempts"]) == ("failed", 1)
+        brew = tenant.outcome(tenant.ask(tenant.source(stub.url, method="BREW", name="brew")))
+        assert brew["Status"] == "failed"
+        assert tenant.get(f"{tenant.root}/dead-letters") == []
+
+
+def test_several_sources_give_their_median_and_only_own_ones_are_asked(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (api, tenant):
+        first, second, third = (tenant.source(f"{stub.url}/number/{n}") for n in ("1", "10", "2.5"))
+        down = tenant.source(f"{stub.url}/status/500")
+        text = tenant.source(f"{stub.url}/ok")
+
+        def ask(alternates: object) -> dict[str, Any]:
+            payload = {"pair": "x", "alternate_source_ids": alternates}
+            return tenant.outcome(tenant.ask(first, json.dumps(payload)))
+
+        assert ask([second, third])["Result"] == "2.5"
+        assert ask(f"{second},{down}")["Result"] == "5.5"
+        assert ask([text])["Result"] == "1"
+        assert all("alternate_source_ids" not in call.query for call in stub.calls)
+        none = tenant.ask(down, json.dumps({"alternate_source_ids": [down]}))
+        assert tenant.outcome(none)["Status"] == "failed"
+
+        with api.client(**{"x-tenant-id": "tenant-b"}) as client:
+            other = Tenant(client)
+            foreign = other.source(f"{stub.url}/ok", headers={"X-Key": CANARY})
+            for path in (f"sources/{foreign}", f"sources/{first}"):
+                tenant.client.get(f"/accounts/{other.account}/oracle/{path}")
+            assert tenant.get(f"{tenant.root}/sources/{foreign}", 404)["error"]
+            tenant.patch(f"{tenant.root}/sources/{foreign}", 404, enabled=False)
+            tenant.post(f"{tenant.root}/requests", 400, data_source_id=foreign)
+            before = len(stub.calls)
+            payload = json.dumps({"alternate_source_ids": [foreign]})
+            tenant.post(f"{tenant.root}/requests", 400, data_source_id=first, payload=payload)
+            assert tenant.get(f"/accounts/{other.account}/oracle/sources", 404)["error"]
+            assert len(stub.calls) == before
+        assert not any(CANARY in str(call.headers) for call in stub.calls)
+
+
+def test_credentials_are_sent_to_the_source_and_seen_nowhere_else(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (api, tenant):
+        answers: list[str] = []
+        tenant.client.event_hooks["response"] = [lambda r: answers.append(r.read().decode())]
+        source = tenant.source(
+            f"{stub.url}/leak",
+            method="POST",
+            headers={"Authorization": f"Bearer {CANARY}"},
+            body=f"secret={CANARY}",
+        )
+        failed = tenant.outcome(tenant.ask(source))
+        assert stub.calls[-1].headers["authorization"] == f"Bearer {CANARY}"
+        assert stub.calls[-1].body == f"secret={CANARY}"
+        assert "***" in failed["Error"]
+
+        path = f"{tenant.root}/sources/{source}"
+        shown = tenant.get(path)
+        assert (shown["Headers"], shown["Body"]) == ({"Authorization": "***"}, "***")
+        tenant.patch(path, headers={"authorization": "***", "X-More": "1"})
+        tenant.outcome(tenant.ask(source))
+        assert stub.calls[-1].headers["authorization"] == f"Bearer {CANARY}"
+        assert stub.calls[-1].headers["x-more"] == "1"
+        tenant.patch(path, 400, headers={"X-New": "***"})
+        # Another origin would be told the credentials.
+        tenant.patch(path, 400, url="http://127.0.0.1:9/")
+        tenant.patch(path, 400, url="http://127.0.0.1:9/", headers={})
+        tenant.patch(path, 400, url="http://127.0.0.1:9/", body="")
+        tenant.patch(path, url="http://127.0.0.1:9/", headers={"A": "b"}, body="new")
+        tenant.get(f"{tenant.root}/sources")
+        with api.client() as client:
+            answers.append(client.get("/metrics").text)
+        assert not [answer for answer in answers if CANARY in answer]
+        assert CANARY not in api.output()
+
+
+async def test_a_source_whose_url_was_changed_in_the_database_keeps_its_credentials_shut(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        source = tenant.source(f"{stub.url}/ok", headers={"X-Key": CANARY})
+        connection = await asyncpg.connect(database_url)
+        try:
+            rows = await connection.fetch("SELECT s::text FROM oracle_sources s")
+            assert CANARY not in str(rows)
+            await connection.execute("UPDATE oracle_sources SET url = url || '?x'")
+        finally:
+            await connection.close()
+        found = tenant.outcome(tenant.ask(source))
+        assert (found["Status"], found["Error"]) == ("failed", "the credentials do not open")
+        assert stub.calls == []
+
+
+def test_requests_are_listed_by_cursor_and_a_foreign_cursor_is_refused(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path, ORACLE_DISPATCH="false") as (_, tenant):
+        source = tenant.source(f"{stub.url}/ok")
+        made = [tenant.ask(source) for _ in range(5)]
+        pages: list[str] = []
+        cursor = ""
+        while True:
+            answer = tenant.client.get(f"{tenant.root}/requests?limit=2{cursor}")
+            pages += [request["ID"] for request in answer.json()]
+            following = answer.headers.get("x-next-cursor")
+            if following is None:
+                break
+            tenant.ask(source)
+            cursor = f"&cursor={following}"
+        assert pages == made[::-1]
+        assert stub.calls == []
+        other = Tenant(tenant.client)
+        assert other.get(f"{other.root}/requests?cursor={made[0]}", 400)["error"]
+        assert other.get(f"{other.root}/requests?cursor=nonsense", 400)["error"]
+        listed = tenant.client.get(f"{tenant.root}/sources?limit=1")
+        assert (len(listed.json()), listed.headers.get("x-next-cursor")) == (1, None)
+
+
+def test_dead_letters_are_listed_and_put_back_under_their_id(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    extra = {"ORACLE_DLQ_ENABLED": "true", "ORACLE_MAX_ATTEMPTS": "1"}
+    with serving(database_url, tmp_path, **extra) as (_, tenant):
+        source = tenant.source(f"{stub.url}/flaky/1")
+        dead = [tenant.ask(source, f'{{"id": "{n}"}}') for n in range(4)]
+        for request in dead:
+            assert tenant.outcome(request)["Error"].endswith("; dead-lettered")
+        root = f"{tenant.root}/dead-letters"
+        listed = tenant.get(root)
+        assert {letter["RequestID"] for letter in listed} == set(dead)
+        assert {letter["Reason"] for letter in listed} == {"attempts"}
+        assert tenant.get(f"{root}?reason=expired") == []
+        tenant.get(f"{root}?reason=other", 400)
+
+        one = listed[0]["RequestID"]
+        assert tenant.post(f"{root}/{one}/redrive", 200)["ID"] == one
+        done = tenant.outcome(one)
+        assert (done["Status"], done["Attempts"]) == ("succeeded", 1)
+        tenant.post(f"{root}/{one}/redrive", 404)
+
+        assert tenant.client.delete(f"{root}/{listed[1]['RequestID']}").status_code == 204
+        assert tenant.show(listed[1]["RequestID"])["Status"] == "failed"
+
+        dry = tenant.post(f"{root}/redrive", 200, dry_run=True)
+        assert (dry["redriven"], len(dry["request_ids"])) == (0, 2)
+        tenant.post(f"{root}/redrive", 400, data_source_id="x")
+        none = tenant.post(f"{root}/redrive", 200, dead_before="2020-01-01T00:00:00Z")
+        assert none["request_ids"] == []
+        back = tenant.post(f"{root}/redrive", 200, data_source_id=source, reason="attempts")
+        assert back["redriven"] == 2
+        assert {tenant.outcome(r)["Status"] for r in back["request_ids"]} == {"succeeded"}
+        assert tenant.get(root) == []
+
+
+def test_a_request_that_lived_too_long_is_never_answered(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    extra = {"ORACLE_DLQ_ENABLED": "true", "ORACLE_TTL_SECONDS": "1", "ORACLE_TIMEOUT": "10s"}
+    with serving(database_url, tmp_path, **extra) as (_, tenant):
+        slow = tenant.source(f"{stub.url}/slow/3")
+        expired = tenant.outcome(tenant.ask(slow))
+        assert expired["Error"] == "oracle request expired (dead-lettered)"
+        deadline = time.monotonic() + DEADLINE
+        while stub.count("/slow/3") == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        letters = tenant.get(f"{tenant.root}/dead-letters")
+        assert [letter["Reason"] for letter in letters] == ["expired"]
+        # Put back, it has its whole time again.
+        quick = tenant.source(f"{stub.url}/ok")
+        assert tenant.outcome(tenant.ask(quick))["Status"] == "succeeded"
+        request = letters[0]["RequestID"]
+        back = tenant.post(f"{tenant.root}/dead-letters/{request}/redrive", 200)
+        assert (back["Status"], back["Attempts"], back["Error"]) == ("pending", 0, "")
+        assert tenant.outcome(request)["Status"] == "failed"
+
+
+def test_runners_complete_requests_and_nobody_else_does(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    tokens = {"ORACLE_RUNNER_TOKENS": "runner-one; runner-two", "ORACLE_DISPATCH": "false"}
+    with serving(database_url, tmp_path, **tokens) as (api, tenant):
+        request = tenant.ask(tenant.source(f"{stub.url}/ok"))
+        path = f"{tenant.root}/requests/{request}"
+        for status in ("running", "succeeded", "failed"):
+            tenant.patch(path, 401, status=status, result="1")
+        with api.client(**{"x-oracle-runner-token": "runner-on"}) as client:
+            assert client.patch(path, json={"status": "running"}).status_code == 401
+        with api.client(**{"x-oracle-runner-token": "runner-two"}) as client:
+            assert (
+                client.patch(path, json={"status": "succeeded", "result": "1"}).status_code == 409
+            )
+            assert client.patch(path, json={"status": "running"}).json()["Attempts"] == 1
+            assert client.patch(path, json={"status": "running"}).status_code == 409
+            done = client.patch(path, json={"status": "completed", "result": "1"}).json()
+            assert (done["Status"], done["Result"]) == ("succeeded", "1")
+            assert client.patch(path, json={"status": "failed"}).status_code == 409
+        tenant.patch(path, 409, status="retry")
+        assert "runner-two" not in api.output()
+
+
+def test_a_request_that_a_runner_took_and_left_is_anybodys_again(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path, ORACLE_DISPATCH="false", ORACLE_RUNNER_LEASE="1ms") as (
+        _,
+        tenant,
+    ):
+        request = tenant.ask(tenant.source(f"{stub.url}/ok"))
+        path = f"{tenant.root}/requests/{request}"
+        assert tenant.patch(path, status="running")["Attempts"] == 1
+        time.sleep(0.01)
+        assert tenant.patch(path, status="running")["Attempts"] == 2
+    with running_api(database_url, tmp_path, **QUICK) as api, api.client() as client:
+        tenant.client = client
+        assert tenant.outcome(request)["Status"] == "succeeded"
+
+
+def test_every_outcome_is_in_the_audit_log_once(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        good = tenant.ask(tenant.source(f"{stub.url}/ok"))
+        bad = tenant.ask(tenant.source(f"{stub.url}/status/404"))
+        tenant.outcome(good)
+        tenant.outcome(bad)
+        tenant.patch(f"{tenant.root}/requests/{bad}", status="retry")
+        tenant.outcome(bad)
+        found = _audited(database_url)
+    assert found.count((good, "oracle.request.succeeded", "oracle-dispatcher")) == 1
+    assert found.count((bad, "oracle.request.failed", "oracle-dispatcher")) == 2
+    assert found.count((bad, "oracle.request.retry", "token")) == 1
+
+
+def test_metrics_tell_what_waits_and_what_came_of_attempts(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        tenant.outcome(tenant.ask(tenant.source(f"{stub.url}/ok")))
+        text = tenant.client.get("/metrics").text
+    assert 'oracle_attempts_total{outcome="succeeded"} 1.0' in text
+    assert 'egress_requests_total{outcome="answered"} 1.0' in text
+    for name in ("oracle_open_requests", "oracle_oldest_pending_seconds", "oracle_dead_letters"):
+        assert f"\n{name} " in text
+
+
+def _audited(database_url: str) -> list[tuple[str, str, str]]:
+    async def read() -> list[tuple[str, str, str]]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            rows = await connection.fetch("SELECT resource_id, action, actor FROM audit_log")
+        finally:
+            await connection.close()
+        return [(row["resource_id"], row["action"], row["actor"]) for row in rows]
+
+    return asyncio.run(read())
