@@ -50,6 +50,7 @@ async def descriptors(system: NamedDependency[SystemService]) -> list[Descriptor
     operation_id="showDescriptors",
     summary="What the modules are for, as a page",
     tags=["system"],
+    media_type="text/html",
 )
 async def descriptors_page(system: NamedDependency[SystemService]) -> Response[str]:
     """Give the list of descriptors as a page for people."""

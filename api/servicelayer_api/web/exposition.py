@@ -12,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+_MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4.partition(";")[0]
+
 
 class Exposition:
     """Writes a registry as text."""
@@ -31,6 +33,7 @@ class Exposition:
     summary="Figures for Prometheus",
     tags=["probes"],
     opt={"public": True},
+    media_type=_MEDIA_TYPE,
 )
 async def expose_metrics(exposition: NamedDependency[Exposition]) -> Response[bytes]:
     """Give the figures in Prometheus' text format."""

@@ -130,6 +130,7 @@ _LENGTHS: Final = {"date-time": 40, "uuid": 36, "duration": 40}
 _LONGEST_TEXT: Final = 4 * 1024 * 1024
 _LARGEST_INTEGER: Final = 2**53
 _LONGEST_LIST: Final = 100_000
+_LONGEST_PART: Final = 256
 
 
 def complete_components(schema: Object) -> None:
@@ -225,6 +226,10 @@ def _refusals(operation: Object, *, public: bool, kept: bool) -> set[int]:
 
 def _add_parameters(operation: Object, names: Iterable[str]) -> None:
     parameters: list[Object] = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        if parameter["in"] == "path" and parameter["schema"].get("type") == "string":
+            parameter["schema"].setdefault("minLength", 1)
+            parameter["schema"].setdefault("maxLength", _LONGEST_PART)
     there = {(parameter["in"], parameter["name"].lower()) for parameter in parameters}
     for name in names:
         parameter = _PARAMETERS[name]
@@ -235,7 +240,7 @@ def _add_parameters(operation: Object, names: Iterable[str]) -> None:
 
 
 def bound(node: object) -> None:
-    """Set the limits that hold for all values wherever a schema names none of its own.
+    """Set the limits that hold for all values where a schema names none; let unions overlap.
 
     A body is 4 MiB at most, an integer no larger than 2^53 (RFC 8259 section 6).
     """
@@ -244,6 +249,9 @@ def bound(node: object) -> None:
             bound(item)
     elif isinstance(node, dict):
         schema = cast("Object", node)
+        if "oneOf" in schema and "discriminator" not in schema:
+            # An integer is a number too: of overlapping kinds more than one may fit.
+            schema["anyOf"] = schema.pop("oneOf")
         _bound_schema(schema)
         for item in schema.values():
             bound(item)
