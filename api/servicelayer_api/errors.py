@@ -150,6 +150,14 @@ class UnsupportedMedia(ServiceError):
     title = "Unsupported media type"
 
 
+class Unprocessable(ServiceError):
+    """The request is well formed, but what it asks for cannot be done with it."""
+
+    code = "unprocessable"
+    status = 422
+    title = "Unprocessable request"
+
+
 class RateLimited(ServiceError):
     """Too many requests for now; the header `Retry-After` says when to try again."""
 

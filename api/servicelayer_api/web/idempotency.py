@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from servicelayer_api.errors import Conflict, Invalid, ServiceError, TooLarge
+from servicelayer_api.errors import Conflict, Invalid, TooLarge, Unprocessable
 from servicelayer_api.web.gate import noted_caller
 from servicelayer_api.web.reply_store import (
     Kept,
@@ -56,11 +56,10 @@ class InFlight(Conflict):
         )
 
 
-class KeyReused(ServiceError):
+class KeyReused(Unprocessable):
     """The Idempotency-Key was used for another request: every request needs its own."""
 
     code = "idempotency-key-reused"
-    status = 422
     title = "Idempotency key reused"
 
 

@@ -11,8 +11,23 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from litestar import post
+from litestar.di import NamedDependency  # noqa: TC002 - litestar reads annotations
+from litestar.params import FromPath  # noqa: TC002 - the same
+from prometheus_client import CollectorRegistry
 
+from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
+from servicelayer_api.db.leases import acquire_lease
+from servicelayer_api.errors import Conflict
+from servicelayer_api.ids import new_id
+from servicelayer_api.settings import Settings
+from servicelayer_api.web import requests
+from servicelayer_api.web.application import Application
+from servicelayer_api.web.feature import Core, Feature
+from servicelayer_api.web.gate import note_caller
+from servicelayer_api.web.modules import ModuleRegistry
+from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
 from servicelayer_api.web.reply_store import (
     AnswerLost,
     Kept,
@@ -242,6 +257,58 @@ async def test_expired_answers_are_deleted_in_batches(database_url: str) -> None
 
     assert deleted == [4, 3, 0]
     assert left == 3
+
+
+@post("/work/{how:str}")
+async def _work(how: FromPath[str], database: NamedDependency[Database]) -> str:
+    async with database.transaction() as connection:
+        await acquire_lease(connection, how, new_id(), 60)
+    if how == "refused":
+        raise Conflict("too late")
+    if how == "crash":
+        raise LookupError
+    return how
+
+
+def _let_in(app: Any, _public: object) -> Any:
+    async def gate(scope: Any, receive: Any, send: Any) -> None:
+        credential = Credential(user="u", role=Role.TOKEN, kind=CredentialKind.STATIC)
+        note_caller(scope).principal = Principal(credential=credential, tenant="t")
+        await app(scope, receive, send)
+
+    return gate
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "left"), [("done", 201, 1), ("refused", 409, 0), ("crash", 500, 0)]
+)
+async def test_a_refusal_undoes_what_the_request_had_committed_on_its_way(
+    database_url: str, how: str, status: int, left: int
+) -> None:
+    clock = SystemClock()
+    database = Database(database_url, size=2)
+    await database.open()
+    core = Core(
+        settings=Settings(rate_limit="off"),
+        clock=clock,
+        database=database,
+        metrics=CollectorRegistry(),
+        modules=ModuleRegistry(clock),
+    )
+    worker = Feature(
+        name="work", routes=(_work,), dependencies={"database": database}, middleware=(_let_in,)
+    )
+    application = Application(core, [worker, *requests.build(core)])
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)  # pyright: ignore[reportArgumentType]
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = [await client.post(f"/work/{how}", headers=keyed("k")) for _ in range(2)]
+    async with database.connection() as connection:
+        rows = await connection.fetchval("SELECT count(*) FROM leases")
+        kept = await connection.fetchval("SELECT count(*) FROM request_replies")
+    await database.close()
+
+    assert [answer.status_code for answer in answers] == [status] * 2
+    assert (rows, kept) == (left, left)
 
 
 def test_an_answer_is_given_again_after_the_encryption_key_was_changed(

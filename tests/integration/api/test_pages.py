@@ -125,6 +125,7 @@ def test_the_whole_list_comes_at_once_up_to_500(client: httpx.Client) -> None:
     assert len(answer.json()) == 500
     assert [len(page) for page in walk(client, path, 500)] == [500, 1]
     assert answer.links["next"]["url"].startswith(f"{path}?cursor=")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "1e3", "%00", "\u0663"])
