@@ -77,6 +77,12 @@ images: setup ## Build the container images
 crds: ## Copy the CRD into its chart
 	@mkdir -p charts/servicelayer-operator-crds/files && cp crds/*.yaml charts/servicelayer-operator-crds/files/
 
+##@ Measuring (never part of CI)
+.PHONY: bench
+bench: setup ## The product beside a plain peer, under load: BENCH="list deposit --rounds 1"
+	@.ci/bench
+	@$(PY) -m load.bench $(BENCH)
+
 ##@ Upkeep
 .PHONY: docs
 docs: setup ## Write the generated reference pages anew
@@ -90,4 +96,4 @@ lock: setup ## Resolve the hashed lock files anew
 
 .PHONY: clean
 clean: ## Remove what make setup and the checks made in this checkout
-	@rm -rf .venv build dist .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-bench build dist .ruff_cache .pytest_cache .hypothesis .import_linter_cache

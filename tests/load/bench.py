@@ -1,0 +1,101 @@
+"""`python -m load.bench`: the product beside a plain peer, under the same load on this machine.
+
+A round of one is followed by a round of the other, so that what else the machine does hits both.
+Where the clock cannot be trusted because others work on the machine too, judge by the ratio and by
+the CPU time a request. A scenario whose module the product does not have is reported as not built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from load.measure import Comparison, compare
+from load.report import Machine, Report, table, write
+from load.scenarios import LIST_IN_CROWD, SCENARIOS, build_world, crowd
+from load.sides import ROOT, Side, both
+
+_CONNECTIONS = 32
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and report.
+
+    Returns:
+        0, or 1 when a request of a measured scenario failed.
+    """
+    options = _parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="servicelayer-bench-") as folder:
+        report = _measure(options, Path(folder))
+    path = write(report, ROOT / "build" / "bench")
+    print(f"\n{table(report)}\n\nwritten to {path.relative_to(ROOT)}")
+    failed = [one.name for one in report.scenarios if one.product and one.product.errors]
+    if failed:
+        print(f"requests failed in: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="load.bench", description=(__doc__ or "").split("\n")[0])
+    names = [one.name for one in SCENARIOS]
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(names))
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (3)")
+    parser.add_argument("--seconds", type=float, default=8, help="seconds a round (8)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the product (1)")
+    parser.add_argument("--product-only", action="store_true", help="leave the peer out")
+    return parser
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> Report:
+    began = datetime.now(UTC)
+    wanted = [one for one in SCENARIOS if not options.scenarios or one.name in options.scenarios]
+    with both(folder, WEB_WORKERS=str(options.workers)) as (server, product, peer):
+        machine = Machine.here(asyncio.run(_version(server.url())))
+        sides = [product] if options.product_only else [product, peer]
+        worlds = [(side, build_world(side)) for side in sides]
+        done: list[Comparison] = []
+        for scenario in wanted:
+            if scenario is LIST_IN_CROWD:
+                _crowd(sides)
+            done.append(
+                compare(
+                    scenario,
+                    worlds,
+                    server.pid or 0,
+                    rounds=options.rounds,
+                    seconds=options.seconds,
+                    say=lambda line: print(line, flush=True),
+                )
+            )
+    return Report(
+        began=began,
+        machine=machine,
+        rounds=options.rounds,
+        seconds=options.seconds,
+        connections=_CONNECTIONS,
+        workers=options.workers,
+        scenarios=done,
+    )
+
+
+def _crowd(sides: list[Side]) -> None:
+    for side in sides:
+        asyncio.run(crowd(side.database_url))
+
+
+async def _version(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("SHOW server_version")).split()[0]
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

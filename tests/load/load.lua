@@ -1,0 +1,45 @@
+-- One script for every scenario. Arguments after `--`: method, a tag that makes this round's
+-- bodies unique, the body, then names and values of headers. In the body `@N@` becomes the tag
+-- with the number of the thread and of the request, so that no body is ever sent twice.
+local threads = 0
+
+function setup(thread)
+  thread:set("thread_number", threads)
+  threads = threads + 1
+end
+
+function init(args)
+  local method, tag, body = args[1], args[2], args[3]
+  local headers = {}
+  for i = 4, #args, 2 do
+    headers[args[i]] = args[i + 1]
+  end
+  local before, after = body:match("^(.-)@N@(.*)$")
+  if before == nil then
+    if body == "" then
+      body = nil
+    end
+    local fixed = wrk.format(method, nil, headers, body)
+    request = function()
+      return fixed
+    end
+    return
+  end
+  local prefix = before .. tag .. "-" .. thread_number .. "-"
+  local sent = 0
+  request = function()
+    sent = sent + 1
+    return wrk.format(method, nil, headers, prefix .. sent .. after)
+  end
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    '\nresult {"requests":%d,"microseconds":%d,"bytes":%d,"p50_us":%d,"p99_us":%d,"max_us":%d,'
+      .. '"refused":%d,"broken":%d,"timeouts":%d}\n',
+    summary.requests, summary.duration, summary.bytes,
+    latency:percentile(50), latency:percentile(99), latency.max,
+    errors.status, errors.connect + errors.read + errors.write, errors.timeout
+  ))
+end

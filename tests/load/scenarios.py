@@ -1,0 +1,169 @@
+"""What is measured: the request of each scenario, what it needs, and what it aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+from load.sides import Side
+from load.wrk import Shot
+
+if TYPE_CHECKING:
+    import httpx
+
+_WALLET = "0x" + "5a" * 20
+_SECRET = "database-password"
+_CROWD = 10_000
+_CROWDED_TENANT = "tenant-of-ten-thousand"
+
+
+class World(msgspec.Struct, kw_only=True):
+    """What stands in the database of one side before the load comes.
+
+    Attributes:
+        account_id: One of the three accounts of the tenant.
+        gas_account_id: Its gas account; empty while there is no gas bank.
+        secret: Name of its secret; empty while there are none.
+    """
+
+    account_id: str
+    gas_account_id: str = ""
+    secret: str = ""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of request.
+
+    Attributes:
+        name: For the command line and the JSON.
+        title: For the table.
+        operation: Method and path that the server must offer, parameters as `{}`.
+        shot: Makes the request for a server and its world.
+        prepare: Changes the world before the scenario, if anything.
+        aim: Requests a second that are aimed at on two cores, if there is an aim.
+    """
+
+    name: str
+    title: str
+    operation: tuple[str, str]
+    shot: Callable[[Side, World], Shot]
+    prepare: Callable[[Side], None] | None = None
+    aim: int | None = None
+
+
+def build_world(side: Side) -> World:
+    """Make three accounts and, where the server has the modules, a gas account and a secret."""
+    offered = side.operations()
+    with side.client() as client:
+        accounts = [
+            _created(client, "/accounts", {"owner": f"owner-{number}"})["ID"] for number in range(3)
+        ]
+        base = f"/accounts/{accounts[0]}"
+        world = World(account_id=accounts[0])
+        if DEPOSIT.operation in offered:
+            opened = _created(client, f"{base}/gasbank", {"wallet_address": _WALLET})
+            world.gas_account_id = opened["ID"]
+        if SECRET.operation in offered:
+            _created(client, f"{base}/secrets", {"name": _SECRET, "value": "correct horse"})
+            world.secret = _SECRET
+    return world
+
+
+def _created(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post(path, json=body)
+    if not answer.is_success:
+        raise RuntimeError(f"POST {path}: {answer.status_code} {answer.text[:300]}")
+    return answer.json()
+
+
+async def crowd(database_url: str) -> None:
+    """Give another tenant ten thousand accounts; once only."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO accounts (id, tenant, owner, metadata, status, created_at, updated_at) "
+            "SELECT gen_random_uuid(), $1::text, 'owner-' || n, "
+            "jsonb_build_object('tenant', $1::text), 'active', "
+            "clock_timestamp(), clock_timestamp() FROM generate_series(1, $2::int) AS n "
+            "WHERE NOT EXISTS (SELECT FROM accounts WHERE tenant = $1::text)",
+            _CROWDED_TENANT,
+            _CROWD,
+        )
+        await connection.execute("ANALYZE accounts")
+    finally:
+        await connection.close()
+
+
+def _get(path: Callable[[World], str]) -> Callable[[Side, World], Shot]:
+    def make(side: Side, world: World) -> Shot:
+        return Shot(method="GET", url=side.url + path(world), headers=side.headers)
+
+    return make
+
+
+def _post(
+    path: Callable[[World], str], body: Callable[[World], dict[str, Any]]
+) -> Callable[[Side, World], Shot]:
+    def make(side: Side, world: World) -> Shot:
+        return Shot(
+            method="POST",
+            url=side.url + path(world),
+            headers={**side.headers, "content-type": "application/json"},
+            body=msgspec.json.encode(body(world)).decode(),
+        )
+
+    return make
+
+
+def _deposit(world: World) -> dict[str, Any]:
+    return {
+        "gas_account_id": world.gas_account_id,
+        "amount": 0.5,
+        "tx_id": "@N@",
+        "from_address": _WALLET,
+        "to_address": _WALLET,
+    }
+
+
+LIST = Scenario(
+    name="list",
+    title="list accounts, 3 rows",
+    operation=("GET", "/accounts"),
+    shot=_get(lambda _: "/accounts"),
+    aim=8500,
+)
+LIST_IN_CROWD = Scenario(
+    name="list-in-crowd",
+    title="list accounts, 3 among 10,000 of another tenant",
+    operation=("GET", "/accounts"),
+    shot=_get(lambda _: "/accounts"),
+    aim=8500,
+)
+DEPOSIT = Scenario(
+    name="deposit",
+    title="deposit on one gas account",
+    operation=("POST", "/accounts/{}/gasbank/deposit"),
+    shot=_post(lambda world: f"/accounts/{world.account_id}/gasbank/deposit", _deposit),
+    aim=4000,
+)
+RANDOM = Scenario(
+    name="random",
+    title="random, 32 bytes",
+    operation=("POST", "/accounts/{}/random"),
+    shot=_post(
+        lambda world: f"/accounts/{world.account_id}/random",
+        lambda _: {"length": 32, "request_id": "@N@"},
+    ),
+    aim=4500,
+)
+SECRET = Scenario(
+    name="secret",
+    title="read a secret",
+    operation=("GET", "/accounts/{}/secrets/{}"),
+    shot=_get(lambda world: f"/accounts/{world.account_id}/secrets/{world.secret}"),
+)
+
+SCENARIOS = (LIST, LIST_IN_CROWD, DEPOSIT, RANDOM, SECRET)
