@@ -13,15 +13,23 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 
+from load import drain
 from load.measure import Comparison, compare
 from load.report import Machine, Report, table, write
-from load.scenarios import LIST_IN_CROWD, SCENARIOS, build_world, crowd
-from load.sides import ROOT, Side, both
+from load.row_lock import row_lock_rate
+from load.scenarios import DEPOSIT, SCENARIOS, build_world
+from load.sides import ROOT, both
+from support.postgres import make_database
+
+if TYPE_CHECKING:
+    from servicelayer_api.local_postgres import LocalPostgres
 
 _CONNECTIONS = 32
+_NAMES = (*(one.name for one in SCENARIOS), drain.NAME)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0, or 1 when a request of a measured scenario failed.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if unknown := set(options.scenarios) - set(_NAMES):
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="servicelayer-bench-") as folder:
         report = _measure(options, Path(folder))
     path = write(report, ROOT / "build" / "bench")
@@ -43,10 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="load.bench", description=(__doc__ or "").split("\n")[0])
-    names = [one.name for one in SCENARIOS]
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(names))
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(_NAMES))
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (3)")
     parser.add_argument("--seconds", type=float, default=8, help="seconds a round (8)")
+    parser.add_argument("--requests", type=int, default=1000, help="of the oracle drain (1000)")
     parser.add_argument("--workers", type=int, default=1, help="processes of the product (1)")
     parser.add_argument("--product-only", action="store_true", help="leave the peer out")
     return parser
@@ -54,15 +65,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(options: argparse.Namespace, folder: Path) -> Report:
     began = datetime.now(UTC)
-    wanted = [one for one in SCENARIOS if not options.scenarios or one.name in options.scenarios]
+    names = options.scenarios or _NAMES
+    wanted = [one for one in SCENARIOS if one.name in names]
     with both(folder, WEB_WORKERS=str(options.workers)) as (server, product, peer):
         machine = Machine.here(asyncio.run(_version(server.url())))
         sides = [product] if options.product_only else [product, peer]
         worlds = [(side, build_world(side)) for side in sides]
         done: list[Comparison] = []
         for scenario in wanted:
-            if scenario is LIST_IN_CROWD:
-                _crowd(sides)
+            if scenario.prepare is not None:
+                for side in sides:
+                    asyncio.run(scenario.prepare(side.database_url))
             done.append(
                 compare(
                     scenario,
@@ -70,9 +83,20 @@ def _measure(options: argparse.Namespace, folder: Path) -> Report:
                     server.pid or 0,
                     rounds=options.rounds,
                     seconds=options.seconds,
-                    say=lambda line: print(line, flush=True),
+                    say=_say,
                 )
             )
+        if drain.NAME in names:
+            done.append(
+                drain.drain(
+                    worlds,
+                    server.pid or 0,
+                    count=options.requests,
+                    rounds=options.rounds,
+                    say=_say,
+                )
+            )
+        row_lock = _row_lock(server, options.seconds) if DEPOSIT in wanted else None
     return Report(
         began=began,
         machine=machine,
@@ -81,12 +105,21 @@ def _measure(options: argparse.Namespace, folder: Path) -> Report:
         connections=_CONNECTIONS,
         workers=options.workers,
         scenarios=done,
+        row_lock=row_lock,
     )
 
 
-def _crowd(sides: list[Side]) -> None:
-    for side in sides:
-        asyncio.run(crowd(side.database_url))
+def _row_lock(server: LocalPostgres, seconds: float) -> float:
+    async def run() -> float:
+        return await row_lock_rate(await make_database(server), tag="plain", seconds=seconds)
+
+    rate = asyncio.run(run())
+    _say(f"row lock without HTTP: {rate:.0f}/s")
+    return rate
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 async def _version(url: str) -> str:

@@ -1,6 +1,8 @@
 -- One script for every scenario. Arguments after `--`: method, a tag that makes this round's
 -- bodies unique, the body, then names and values of headers. In the body `@N@` becomes the tag
--- with the number of the thread and of the request, so that no body is ever sent twice.
+-- with the number of the thread and of the request, so that no body is ever sent twice. In a
+-- header `@T@` becomes a number from 1 to 500, another for each request.
+local TENANTS = 500
 local threads = 0
 
 function setup(thread)
@@ -13,6 +15,21 @@ function init(args)
   local headers = {}
   for i = 4, #args, 2 do
     headers[args[i]] = args[i + 1]
+  end
+  for name, value in pairs(headers) do
+    if value:find("@T@", 1, true) then
+      local ready = {}
+      for i = 1, TENANTS do
+        headers[name] = value:gsub("@T@", tostring(i))
+        ready[i] = wrk.format(method, nil, headers)
+      end
+      local sent = thread_number * 251
+      request = function()
+        sent = sent + 1
+        return ready[sent % TENANTS + 1]
+      end
+      return
+    end
   end
   local before, after = body:match("^(.-)@N@(.*)$")
   if before == nil then

@@ -175,7 +175,7 @@ def _differences(scenario: Scenario, able: Sequence[tuple[Side, World]]) -> list
             answer = client.request(
                 shot.method,
                 shot.url,
-                headers=dict(shot.headers),
+                headers={k: v.replace("@T@", "1") for k, v in shot.headers.items()},
                 content=shot.body.replace("@N@", f"{scenario.name}-once") or None,
             )
         if not answer.is_success:

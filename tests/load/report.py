@@ -48,7 +48,18 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run."""
+    """A whole run.
+
+    Attributes:
+        began: When.
+        machine: Where.
+        rounds: Of each side.
+        seconds: Of a round.
+        connections: Kept open by the load.
+        workers: Processes of the product; the peer has one.
+        scenarios: One line of the table each.
+        row_lock: Deposits a second by `SELECT ... FOR UPDATE` and no HTTP, if it was measured.
+    """
 
     began: datetime
     machine: Machine
@@ -57,6 +68,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     workers: int
     scenarios: list[Comparison]
+    row_lock: float | None = None
 
 
 def table(report: Report) -> str:
@@ -81,6 +93,12 @@ def table(report: Report) -> str:
         lines.append(f"| {' | '.join(cells)} |")
         if number == 0:
             lines.append(f"| {' | '.join('-' * width for width in widths)} |")
+    if report.row_lock is not None:
+        said = (
+            "Deposits on one row by SELECT ... FOR UPDATE, INSERT, UPDATE, a transaction each, "
+            f"straight to PostgreSQL: {report.row_lock:.0f}/s."
+        )
+        lines += ["", said]
     remarks = [f"- {one.name}: {text}" for one in report.scenarios for text in one.remarks]
     return "\n".join([*lines, *(["", *remarks] if remarks else [])])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,6 +18,8 @@ _WALLET = "0x" + "5a" * 20
 _SECRET = "database-password"
 _CROWD = 10_000
 _CROWDED_TENANT = "tenant-of-ten-thousand"
+_TENANTS = 500
+_EACH = 3
 
 
 class World(msgspec.Struct, kw_only=True):
@@ -42,7 +44,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         title: For the table.
         operation: Method and path that the server must offer, parameters as `{}`.
         shot: Makes the request for a server and its world.
-        prepare: Changes the world before the scenario, if anything.
+        prepare: Fills a database, by its address, before the scenario.
         aim: Requests a second that are aimed at on two cores, if there is an aim.
     """
 
@@ -50,7 +52,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     operation: tuple[str, str]
     shot: Callable[[Side, World], Shot]
-    prepare: Callable[[Side], None] | None = None
+    prepare: Callable[[str], Coroutine[Any, Any, None]] | None = None
     aim: int | None = None
 
 
@@ -80,17 +82,35 @@ def _created(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str,
 
 
 async def crowd(database_url: str) -> None:
-    """Give another tenant ten thousand accounts; once only."""
+    """Give one other tenant ten thousand accounts."""
+    await _insert(
+        database_url,
+        "SELECT $1::text, 'owner-' || n FROM generate_series(1, $2::int) AS n",
+        _CROWDED_TENANT,
+        _CROWD,
+    )
+
+
+async def many_tenants(database_url: str) -> None:
+    """Give five hundred tenants, `tenant-1` to `tenant-500`, three accounts each."""
+    await _insert(
+        database_url,
+        "SELECT 'tenant-' || t, 'owner-' || n "
+        "FROM generate_series(1, $1::int) AS t, generate_series(1, $2::int) AS n",
+        _TENANTS,
+        _EACH,
+    )
+
+
+async def _insert(database_url: str, question: str, *values: object) -> None:
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
-            "INSERT INTO accounts (id, tenant, owner, metadata, status, created_at, updated_at) "
-            "SELECT gen_random_uuid(), $1::text, 'owner-' || n, "
-            "jsonb_build_object('tenant', $1::text), 'active', "
-            "clock_timestamp(), clock_timestamp() FROM generate_series(1, $2::int) AS n "
-            "WHERE NOT EXISTS (SELECT FROM accounts WHERE tenant = $1::text)",
-            _CROWDED_TENANT,
-            _CROWD,
+            "INSERT INTO accounts (id, tenant, owner, metadata, status, created_at, updated_at) "  # noqa: S608 - fixed text
+            "SELECT gen_random_uuid(), tenant, owner, jsonb_build_object('tenant', tenant), "
+            "'active', clock_timestamp(), clock_timestamp() "
+            f"FROM ({question}) AS new (tenant, owner)",
+            *values,
         )
         await connection.execute("ANALYZE accounts")
     finally:
@@ -140,7 +160,19 @@ LIST_IN_CROWD = Scenario(
     title="list accounts, 3 among 10,000 of another tenant",
     operation=("GET", "/accounts"),
     shot=_get(lambda _: "/accounts"),
+    prepare=crowd,
     aim=8500,
+)
+LIST_OF_MANY = Scenario(
+    name="list-of-many",
+    title="list accounts, 3 rows, 500 tenants in turn",
+    operation=("GET", "/accounts"),
+    shot=lambda side, _: Shot(
+        method="GET",
+        url=f"{side.url}/accounts",
+        headers={**side.headers, "x-tenant-id": "tenant-@T@"},
+    ),
+    prepare=many_tenants,
 )
 DEPOSIT = Scenario(
     name="deposit",
@@ -166,4 +198,4 @@ SECRET = Scenario(
     shot=_get(lambda world: f"/accounts/{world.account_id}/secrets/{world.secret}"),
 )
 
-SCENARIOS = (LIST, LIST_IN_CROWD, DEPOSIT, RANDOM, SECRET)
+SCENARIOS = (LIST, LIST_IN_CROWD, LIST_OF_MANY, DEPOSIT, RANDOM, SECRET)
