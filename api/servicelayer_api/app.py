@@ -19,6 +19,7 @@ from servicelayer_api import (
     oracle,
     pricefeed,
     random,
+    gasbank,
     secrets,
     system,
     vault,
@@ -75,6 +76,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     account_book.when_closed(safe.forget)
     randomness = random.build_service(core, audit_log, account_book)
     key_ring = api_keys.build_service(core, audit_log, account_book)
+    gas_bank = gasbank.build_service(core, audit_log, account_book)
     return [
         limits,
         egress.build_feature(outside),
@@ -95,6 +97,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
             account_book,
             outside,
         ),
+        gasbank.build(core, gas_bank, audit_log, outside),
         system.build(core, store),
     ]
 

@@ -237,7 +237,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gasbank_poll_interval: Annotated[
         Duration, Meta(gt=0, description="Pace of settlement polls")
     ] = 15.0
-    gasbank_max_attempts: Annotated[int, Meta(ge=1, description="Attempts of a settlement")] = 5
+    gasbank_max_attempts: Annotated[
+        int, Meta(ge=1, description="Errors in a row after which a withdrawal is a dead letter")
+    ] = 5
+    gasbank_resolver_timeout: Annotated[
+        Duration, Meta(gt=0, description="Longest time the resolver may take to answer")
+    ] = 10.0
+    gasbank_validate_addresses: Annotated[
+        bool,
+        Meta(description="Take only Neo addresses and script hashes as wallets and destinations"),
+    ] = True
+    gasbank_check_interval: Annotated[
+        Duration, Meta(gt=0, description="How often the ledger is compared with the balances")
+    ] = 60.0
 
     # Feeds
     pricefeed_fetch_url: Annotated[

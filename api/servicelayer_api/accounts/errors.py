@@ -26,6 +26,13 @@ class AccountKeyNotAllowed(Forbidden):
     title = "Not allowed with an account key"
 
 
+class AccountInUse(Conflict):
+    """The account still holds gas: withdraw it and wait until it is settled, then delete it."""
+
+    code = "account-in-use"
+    title = "Account in use"
+
+
 class WalletNotFound(NotFound):
     """The account has no such wallet."""
 

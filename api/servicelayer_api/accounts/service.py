@@ -133,6 +133,7 @@ class Accounts:
         Raises:
             AccountNotFound: as `get_account`.
             AccountKeyNotAllowed: by an account key.
+            AccountInUse: it still holds gas.
         """
         principal, tenant = caller.require_principal(), caller.require_tenant()
         found = self._may_reach(caller, account_id)

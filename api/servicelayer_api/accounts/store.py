@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from servicelayer_api.accounts.errors import WalletExists
+from servicelayer_api.accounts.errors import AccountInUse, WalletExists
 from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.web.pagination import by_time, cut
 
@@ -110,10 +110,17 @@ async def update_account(connection: Connection, account: Account) -> None:
 
 
 async def delete_account(connection: Connection, account_id: UUID, tenant: str) -> bool:
-    """Delete an account and all that hangs on it; tell whether it was there."""
-    row = await connection.fetchrow(
-        "DELETE FROM accounts WHERE id = $1 AND tenant = $2 RETURNING id", account_id, tenant
-    )
+    """Delete an account and all that hangs on it; tell whether it was there.
+
+    Raises:
+        AccountInUse: something that must not be lost hangs on it.
+    """
+    try:
+        row = await connection.fetchrow(
+            "DELETE FROM accounts WHERE id = $1 AND tenant = $2 RETURNING id", account_id, tenant
+        )
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise AccountInUse("the account holds gas") from exc
     return row is not None
 
 

@@ -1,0 +1,93 @@
+"""Refusals of the gas bank."""
+
+from __future__ import annotations
+
+from servicelayer_api.errors import Conflict, NotFound
+
+
+class GasAccountNotFound(NotFound):
+    """The account has no gas account of this id; `GET /accounts/{id}/gasbank` lists what it has."""
+
+    code = "gas-account-not-found"
+    title = "Gas account not found"
+
+
+class GasTransactionNotFound(NotFound):
+    """The account has no such transaction, or it is not of the kind the path is for."""
+
+    code = "gas-transaction-not-found"
+    title = "Gas transaction not found"
+
+
+class GasWalletTaken(Conflict):
+    """The wallet belongs to the gas account of another account."""
+
+    code = "gas-wallet-taken"
+    title = "Wallet assigned to another account"
+
+
+class DepositDiffers(Conflict):
+    """The transaction on the chain was deposited already, and not like this.
+
+    Another gas account, amount or address was given then. A repeated deposit with the same values
+    is answered with the first one and changes nothing.
+    """
+
+    code = "deposit-differs"
+    title = "Deposited before, differently"
+
+
+class InsufficientGas(Conflict):
+    """Less gas is available than the request needs."""
+
+    code = "insufficient-gas"
+    title = "Insufficient gas"
+
+
+class BelowMinimumBalance(Conflict):
+    """The withdrawal would leave less than the minimum balance of the gas account."""
+
+    code = "below-minimum-balance"
+    title = "Below the minimum balance"
+
+
+class DailyLimitExceeded(Conflict):
+    """The withdrawal would exceed what the gas account may withdraw on one day (UTC).
+
+    Withdrawals that failed or were cancelled do not count.
+    """
+
+    code = "daily-limit-exceeded"
+    title = "Daily limit exceeded"
+
+
+class GasBalanceTooLarge(Conflict):
+    """The balance would be larger than the ledger can hold: 92,233,720,368.54775807 GAS."""
+
+    code = "gas-balance-too-large"
+    title = "Balance too large"
+
+
+class WithdrawalState(Conflict):
+    """The withdrawal is in a state that does not allow this.
+
+    It can be cancelled until it was handed to settlement; approved or rejected likewise; retried
+    and discarded only as a dead letter.
+    """
+
+    code = "withdrawal-state"
+    title = "Not in this state"
+
+
+class ChargeDiffers(Conflict):
+    """The reference was used before, for another amount or in another way."""
+
+    code = "gas-charge-differs"
+    title = "Charged before, differently"
+
+
+class ChargeState(Conflict):
+    """The reservation is gone, or less was charged than is to be given back."""
+
+    code = "gas-charge-state"
+    title = "Charge not in this state"
