@@ -16,10 +16,10 @@ from servicelayer_api import (
     audit,
     auth,
     egress,
+    gasbank,
     oracle,
     pricefeed,
     random,
-    gasbank,
     secrets,
     system,
     vault,
@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from servicelayer_api.vault import SealedColumn
 
 # Every column that holds what the vault sealed, so that a rotation of data keys leaves none out.
-SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED, admin.SEALED_KEYS)
-SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (secrets.SEALED, oracle.SEALED)
+SEALED_COLUMNS: Final[tuple[SealedColumn, ...]] = (
+    secrets.SEALED,
+    admin.SEALED_KEYS,
+    oracle.SEALED,
+)
 
 
 def build_core(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
-import httpx
 
 from support.api_server import running_api
 from support.people import PASSWORDS, auth_users
@@ -16,6 +15,8 @@ from support.shared_api import own_database
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
     from servicelayer_api.local_postgres import LocalPostgres
     from support.api_server import ApiProcess

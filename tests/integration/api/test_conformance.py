@@ -34,6 +34,7 @@ MODULES = (
     "oracle",
     "oracle-runner",
     "gasbank",
+    "pricefeeds",
 )
 # "No background work", and the replayer's mock on this machine.
 QUIET = {"ORACLE_DISPATCH": "false", "EGRESS_ALLOW": "127.0.0.1/32"}
