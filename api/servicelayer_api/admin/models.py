@@ -19,10 +19,12 @@ NO_TIME = datetime.min.replace(tzinfo=UTC)
 MASK = "********"
 """Stands where a provider's API key would; sent back it leaves the key as it is."""
 
+MAX_KEY = 256
+
 type _Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 type _Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 type _Text = Annotated[str, Meta(max_length=4096)]
-type _Name = Annotated[str, Meta(max_length=256)]
+type _Name = Annotated[str, Meta(max_length=MAX_KEY)]
 type _Names = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(max_length=1000)
 ]

@@ -16,6 +16,7 @@ from msgspec.structs import asdict, replace
 from servicelayer_api.admin.errors import PlatformAdminOnly
 from servicelayer_api.admin.models import (
     MASK,
+    MAX_KEY,
     Chain,
     Change,
     FeatureFlag,
@@ -188,8 +189,9 @@ def check_key(collection: Collection[Any], key: str, change: Change) -> None:
     sent = getattr(change, collection.key)
     if collection.named and sent not in {UNSET, "", key}:
         raise Invalid(fields=[(collection.key, "differs from the one in the path")])
-    if "\0" in key:
-        raise Invalid(fields=[(collection.key, "must not hold the character NUL")])
+    if "\0" in key or len(key) > MAX_KEY:
+        message = f"must have {MAX_KEY} characters at most, none of them NUL"
+        raise Invalid(fields=[(collection.key, message)])
 
 
 def require_platform_admin(caller: Caller) -> Principal:

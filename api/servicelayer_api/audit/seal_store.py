@@ -118,6 +118,20 @@ async def update_tree_of_restored(connection: Connection) -> None:
     )
 
 
+async def get_behind(connection: Connection) -> bool:
+    """Whether there is anything to seal; the question writes nothing."""
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT sealed_xid >= pg_snapshot_xmax(pg_current_snapshot()) OR EXISTS (
+                SELECT FROM audit_log
+                WHERE (xid, seq) > (sealed_xid, sealed_seq) AND seq > floor_seq
+            ) FROM audit_tree
+            """
+        )
+    )
+
+
 async def get_backlog(connection: Connection) -> Backlog:
     """What waits to be sealed."""
     row = await connection.fetchrow(

@@ -61,6 +61,11 @@ class Sealer:
         )
         self._backlog = Backlog(0, 0, 0.0)
 
+    async def is_behind(self) -> bool:
+        """Whether there is anything to seal; an idle log costs one small question a second."""
+        async with self._database.connection() as connection:
+            return await seal_store.get_behind(connection)
+
     async def lead(self) -> Lease | None:
         """Take or prolong the right to seal; `None` while another process has it."""
         async with self._database.connection() as connection:

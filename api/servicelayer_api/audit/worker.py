@@ -61,9 +61,10 @@ def sealing(sealer: Sealer) -> Callable[[asyncio.Event], Awaitable[None]]:
         lease: Lease | None = None
         while not stop.is_set():
             try:
-                lease = await sealer.lead()
-                while lease and not stop.is_set() and await sealer.seal(lease) == BATCH:
+                if await sealer.is_behind():
                     lease = await sealer.lead()
+                    while lease and not stop.is_set() and await sealer.seal(lease) == BATCH:
+                        lease = await sealer.lead()
             except ServiceError as exc:
                 if not failing:
                     _log.warning("audit entries cannot be sealed", reason=str(exc))

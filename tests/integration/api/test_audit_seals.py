@@ -65,14 +65,17 @@ async def test_every_entry_is_sealed_once_in_order_and_the_log_verifies(trail: T
     report = await trail.verify()
     assert (report.faults, report.entries, report.checkpoints) == ([], 2303, 4)
     assert await trail.seal() == 0
+    assert not await trail.sealer.is_behind()
 
 
 async def test_entry_of_a_transaction_that_commits_late_is_sealed_when_it_does(
     trail: Trail,
 ) -> None:
+    assert not await trail.sealer.is_behind()
     async with trail.database.transaction() as slow:
         await trail.write(1, slow)
         await trail.write(2)
+        assert await trail.sealer.is_behind()
         assert await trail.seal() == 0
         await trail.sealer.probe()
         assert trail.sealer.figures()["unsealed"] == 2
@@ -170,7 +173,9 @@ async def test_sealing_goes_on_in_a_database_that_was_restored_into_a_younger_cl
     )
     await trail.write(3)
 
+    assert await trail.sealer.is_behind()
     assert await trail.seal() == 2
+    assert await trail.sealer.is_behind()
     assert await trail.seal() == 3
     await trail.write(1)
     assert await trail.seal() == 1

@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from servicelayer_api.admin.models import Chain, ChainChange
-from servicelayer_api.admin.routes.parameters import Cursor, Limit
 from servicelayer_api.admin.rules import CHAINS
 from servicelayer_api.admin.service import Configuration
 from servicelayer_api.web.gate import caller_of
@@ -28,8 +27,6 @@ async def list_chains(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     pages: NamedDependency[Pages],
-    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[Chain]]:
     """List chains' nodes."""
     page = pages.read(request, _LIST, MAX_LIMIT)

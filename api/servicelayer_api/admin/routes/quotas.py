@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from servicelayer_api.admin.models import Quota, QuotaChange
-from servicelayer_api.admin.routes.parameters import Cursor, Limit
 from servicelayer_api.admin.rules import QUOTAS
 from servicelayer_api.admin.service import Configuration
 from servicelayer_api.web.gate import caller_of
@@ -28,8 +27,6 @@ async def list_quotas(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     pages: NamedDependency[Pages],
-    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[Quota]]:
     """List tenants' quotas."""
     page = pages.read(request, _LIST, MAX_LIMIT)
