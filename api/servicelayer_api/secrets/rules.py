@@ -12,6 +12,7 @@ from servicelayer_api.errors import Invalid
 from servicelayer_api.secrets.errors import SecretAccessDenied, SecretChanged, SecretExpired
 from servicelayer_api.secrets.models import (
     Reader,
+    Secret,
     SecretMetadata,
     SecretVersion,
     StoredSecret,
@@ -36,8 +37,8 @@ type _Faults = list[tuple[str, str]]
 
 
 def name_key(name: str) -> str:
-    """What tells names apart: composed letters (NFC), without regard to case."""
-    return unicodedata.normalize("NFC", name).casefold()
+    """What tells names apart: composed letters (NFC) in lower case."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def context(secret: StoredSecret, version: StoredVersion) -> str:
@@ -172,6 +173,21 @@ def metadata(secret: StoredSecret, version: StoredVersion, now: datetime) -> Sec
         updated_at=secret.updated_at,
         expires_at=version.expires_at,
         expired=version.expires_at is not None and version.expires_at <= now,
+    )
+
+
+def disclose(secret: StoredSecret, version: StoredVersion, value: str) -> Secret:
+    """Show a version of a secret with its value."""
+    return Secret(
+        id=secret.id,
+        account_id=secret.account_id,
+        name=secret.name,
+        value=value,
+        version=version.version,
+        acl=version.acl,
+        created_at=secret.created_at,
+        updated_at=version.created_at,
+        expires_at=version.expires_at,
     )
 
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from servicelayer_api.ids import new_id
 from servicelayer_api.secrets import rules, store
 from servicelayer_api.secrets.errors import SecretNotFound, TooManySecrets
-from servicelayer_api.secrets.models import Secret, StoredSecret, StoredVersion
+from servicelayer_api.secrets.models import StoredSecret, StoredVersion
 from servicelayer_api.secrets.sealing import Sealer
 from servicelayer_api.web.pagination import Slice
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         NewSecret,
         Reader,
         RollbackRequest,
+        Secret,
         SecretChange,
         SecretMetadata,
         SecretVersion,
@@ -151,18 +152,7 @@ class Secrets:
             if number is not None and number != version.version:
                 version = await self._find_version(connection, secret, number)
                 value = await self._give(connection, secret, version)
-        shown = Secret(
-            id=secret.id,
-            account_id=secret.account_id,
-            name=secret.name,
-            value=value,
-            version=version.version,
-            acl=version.acl,
-            created_at=secret.created_at,
-            updated_at=version.created_at,
-            expires_at=version.expires_at,
-        )
-        return shown, rules.etag(secret)
+        return rules.disclose(secret, version, value), rules.etag(secret)
 
     async def reveal(
         self, connection: Connection, account_id: UUID, name: str, *, reader: Reader

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from servicelayer_api.ids import new_id
 from support.api_server import ENCRYPTION_KEY
 from support.secrets_api import canary, secret_path
 
 if TYPE_CHECKING:
     from support.secrets_api import SecretsApi
 
+PAGE: Final = Path(__file__).parents[3] / "docs" / "explanation" / "secrets.md"
 # Each makes the secret `one`, or what is found under its name, something else than was sealed.
 _ATTACKS: Final = {
     "another name": """
@@ -137,26 +139,35 @@ def _reference_blob(value: str) -> bytes:
     return nonce + AESGCM(bytes.fromhex(ENCRYPTION_KEY)).encrypt(nonce, value.encode(), None)
 
 
-async def test_a_value_of_the_reference_server_is_read_and_sealed_anew_on_the_next_write(
+async def test_values_of_the_reference_server_are_taken_over_as_the_page_says(
     api: SecretsApi, account: str
 ) -> None:
-    secret, stored = new_id(), base64.b64encode(_reference_blob("old value")).decode()
+    page = PAGE.read_text(encoding="utf-8")
+    sql = page.split("```sql\n")[1].split("```")[0]
+    names = {"Old": "old value", "Schlüssel": "wert", "two words": "v"}
     await api.execute(
-        "INSERT INTO secrets VALUES ($1, $2, 'Old', 'old', 1, now(), now())", secret, account
+        "CREATE TABLE app_secrets (id text PRIMARY KEY, account_id text, name text, value text, "
+        "version int, created_at timestamptz, updated_at timestamptz)"
     )
-    await api.execute(
-        "INSERT INTO secret_versions (id, account_id, secret_id, version, acl, sealed, imported, "
-        "created_by, created_at) "
-        "VALUES ($1, $2, $3, 1, 0, decode($4, 'base64'), true, 'import', now())",
-        new_id(),
-        account,
-        secret,
-        stored,
-    )
+    for name, value in names.items():
+        await api.execute(
+            "INSERT INTO app_secrets VALUES ($1, $2, $3, $4, 7, now(), now())",
+            str(uuid4()),
+            account,
+            name,
+            base64.b64encode(_reference_blob(value)).decode(),
+        )
+    await api.execute(sql)
+    await api.execute("DROP TABLE app_secrets")
 
-    assert api.value(account, "OLD") == "old value"
+    for name, value in names.items():
+        assert api.value(account, name.upper()) == value
     changed = api.ask("PUT", secret_path(account, "old"), {"acl": 4})
     assert (changed.status_code, changed.json()["version"]) == (200, 2)
-    rows = await api.fetch("SELECT imported FROM secret_versions WHERE secret_id = $1", secret)
+    rows = await api.fetch(
+        "SELECT v.imported FROM secret_versions v JOIN secrets s ON s.id = v.secret_id "
+        "WHERE s.account_id = $1 AND s.name = 'Old'",
+        account,
+    )
     assert [row["imported"] for row in rows] == [False, False]
     assert api.value(account, "old") == api.value(account, "old", "?version=1") == "old value"

@@ -48,9 +48,9 @@ def _principal(kind: CredentialKind, role: Role) -> Principal:
 _KEY = _principal(CredentialKind.KEY, Role.USER)
 
 
-@given(st.text())
-def test_case_and_composition_do_not_tell_names_apart(name: str) -> None:
-    assert rules.name_key(name) == rules.name_key(name.casefold())
+@given(st.text(alphabet="abcXYZ äöÜéØ-_/19"))
+def test_case_does_not_tell_names_apart(name: str) -> None:
+    assert rules.name_key(name) == rules.name_key(name.upper()) == rules.name_key(name.lower())
 
 
 def test_a_name_in_composed_and_decomposed_letters_is_one() -> None:
