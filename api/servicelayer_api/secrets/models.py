@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntFlag
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+MAX_NAME: Final = 256
+MAX_VALUE_BYTES: Final = 64 * 1024
+
 type Acl = Annotated[int, Meta(ge=0, le=255)]
+type Value = Annotated[str, Meta(min_length=1, max_length=MAX_VALUE_BYTES)]
 type Moment = Annotated[datetime, Meta(tz=True)]
 
 _SECRET_NAMES = {
@@ -121,8 +125,8 @@ class SecretVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is sent to make a secret."""
 
-    name: str = ""
-    value: str = ""
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+    value: Value
     acl: Acl = 0
     expires_at: Moment | None = None
 
@@ -136,7 +140,7 @@ class SecretChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `expires_at: null` takes the expiry off.
     """
 
-    value: str | UnsetType = UNSET
+    value: Value | UnsetType = UNSET
     acl: Acl | UnsetType = UNSET
     expires_at: Moment | UnsetType | None = UNSET
 

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from servicelayer_api.errors import Invalid
 from servicelayer_api.secrets.errors import SecretAccessDenied, SecretChanged, SecretExpired
 from servicelayer_api.secrets.models import (
+    MAX_VALUE_BYTES,
     Reader,
     Secret,
     SecretMetadata,
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from servicelayer_api.secrets.models import NewSecret, SecretChange
     from servicelayer_api.web.principal import Principal
 
-MAX_NAME: Final = 256
-MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_VERSIONS: Final = 50
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -213,14 +212,10 @@ def _name_faults(name: str) -> _Faults:
         faults.append(("name", "cannot contain '|'"))
     if "\0" in name:
         faults.append(("name", "must not hold the character NUL"))
-    if len(name) > MAX_NAME:
-        faults.append(("name", f"must not be longer than {MAX_NAME} characters"))
     return faults
 
 
 def _value_faults(value: str) -> _Faults:
-    if not value:
-        return [("value", "is required")]
     if len(value.encode()) > MAX_VALUE_BYTES:
         return [("value", f"must not be longer than {MAX_VALUE_BYTES} bytes in UTF-8")]
     return []

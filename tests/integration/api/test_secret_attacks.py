@@ -104,7 +104,13 @@ def _failures(api: SecretsApi) -> float:
 async def test_a_value_stands_in_no_log_no_answer_and_no_table(
     api: SecretsApi, account: str
 ) -> None:
-    values = [canary() for _ in range(4)]
+    values = [canary() for _ in range(5)]
+    body = {"name": "repeated", "value": values[4]}
+    first, again = (
+        api.ask("POST", secret_path(account), body, idempotency_key='"once"') for _ in range(2)
+    )
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    assert first.status_code == 201
     api.keep(account, "s", values[0])
     refusals = [
         api.ask("POST", secret_path(account), {"name": "S", "value": values[1]}),

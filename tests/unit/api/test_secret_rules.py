@@ -154,7 +154,7 @@ def test_the_shapes_that_hold_a_value_do_not_show_it() -> None:
 
 
 def test_all_faults_of_a_new_secret_are_named_at_once() -> None:
-    bad = NewSecret(name="a|\0", value="", expires_at=_NOW - timedelta(seconds=1))
+    bad = NewSecret(name="a|\0", value="ä" * 40_000, expires_at=_NOW - timedelta(seconds=1))
     with pytest.raises(Invalid) as refusal:
         rules.check_new(bad, _NOW)
 
