@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from servicelayer_api.secrets import rules
 from servicelayer_api.secrets.models import (
@@ -18,14 +19,23 @@ from servicelayer_api.secrets.models import (
     SecretVersion,
 )
 from servicelayer_api.secrets.service import Secrets
-from servicelayer_api.web.gate import caller_of, header
+from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
 _READ: Final = {"scope": "secrets:read"}
 _WRITE: Final = {"scope": "secrets:write"}
 
-_Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
+_IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match",
+        description="Only if the secret is still at the version of this ETag",
+        max_length=1024,
+    ),
+]
+# The refusals that no other operation has; the rest follows from the routes themselves.
+_EXPIRES: Final = {410: ResponseSpec(None, generate_examples=False, description="Expired")}
+_MATCHES: Final = {412: ResponseSpec(None, generate_examples=False, description="Changed")}
 
 
 @get(
@@ -40,8 +50,6 @@ async def list_secrets(
     secrets: NamedDependency[Secrets],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[SecretMetadata]]:
     """List secrets."""
     # The contract's list is whole: by default a page holds as many as an account may have.
@@ -77,6 +85,7 @@ async def create_secret(
         "key those whose `acl` has bit 16."
     ),
     tags=["secrets"],
+    responses=_EXPIRES,
     opt=_READ,
 )
 async def get_secret(
@@ -98,8 +107,8 @@ async def get_secret(
     "/accounts/{account_id:str}/secrets/{name:str}",
     operation_id="changeSecret",
     summary="Change a secret: a new version",
-    description="With `If-Match` only if the secret is still at the version of that entity tag.",
     tags=["secrets"],
+    responses=_MATCHES,
     opt=_WRITE,
 )
 async def change_secret(
@@ -108,10 +117,12 @@ async def change_secret(
     account_id: FromPath[str],
     name: FromPath[str],
     data: JSONBody[SecretChange],
+    if_match: _IfMatch = None,
 ) -> Response[SecretMetadata]:
     """Change a secret."""
-    if_match = header(request.scope, b"if-match")
-    shown, etag = await secrets.change(caller_of(request.scope), account_id, name, data, if_match)
+    shown, etag = await secrets.change(
+        caller_of(request.scope), account_id, name, data, if_match or ""
+    )
     return Response(shown, headers={"ETag": etag})
 
 
@@ -119,8 +130,8 @@ async def change_secret(
     "/accounts/{account_id:str}/secrets/{name:str}",
     operation_id="deleteSecret",
     summary="Delete a secret and all its versions",
-    description="With `If-Match` only if the secret is still at the version of that entity tag.",
     tags=["secrets"],
+    responses=_MATCHES,
     opt=_WRITE,
 )
 async def delete_secret(
@@ -128,10 +139,10 @@ async def delete_secret(
     secrets: NamedDependency[Secrets],
     account_id: FromPath[str],
     name: FromPath[str],
+    if_match: _IfMatch = None,
 ) -> None:
     """Delete a secret."""
-    if_match = header(request.scope, b"if-match")
-    await secrets.remove(caller_of(request.scope), account_id, name, if_match)
+    await secrets.remove(caller_of(request.scope), account_id, name, if_match or "")
 
 
 @get(
@@ -147,8 +158,6 @@ async def list_versions(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     name: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[SecretVersion]]:
     """List versions."""
     key = rules.name_key(name)
@@ -161,9 +170,9 @@ async def list_versions(
     "/accounts/{account_id:str}/secrets/{name:str}/rollback",
     operation_id="rollBackSecret",
     summary="Bring the value of an older version back, as a new version",
-    description="With `If-Match` only if the secret is still at the version of that entity tag.",
     tags=["secrets"],
     status_code=200,
+    responses=_MATCHES,
     opt=_WRITE,
 )
 async def roll_back_secret(
@@ -172,11 +181,11 @@ async def roll_back_secret(
     account_id: FromPath[str],
     name: FromPath[str],
     data: JSONBody[RollbackRequest],
+    if_match: _IfMatch = None,
 ) -> Response[SecretMetadata]:
     """Bring a value back."""
-    if_match = header(request.scope, b"if-match")
     shown, etag = await secrets.roll_back(
-        caller_of(request.scope), account_id, name, data, if_match
+        caller_of(request.scope), account_id, name, data, if_match or ""
     )
     return Response(shown, headers={"ETag": etag})
 

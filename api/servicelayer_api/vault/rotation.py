@@ -74,6 +74,8 @@ class Rotations:
 
     async def status(self, connection: Connection) -> KeyStatus:
         """The key versions and the last rotation."""
+        # The rotation first: when it has ended, the keys are seen as it left them.
+        last = await rotation_store.find_last_rotation(connection)
         rows = await store.list_keys(connection)
         imported = [
             await rotation_store.get_count_imported(connection, column)
@@ -94,7 +96,7 @@ class Rotations:
                 for place, row in enumerate(rows)
             ],
             imported=sum(imported),
-            rotation=await rotation_store.find_last_rotation(connection),
+            rotation=last,
         )
 
     async def find(self, rotation_id: UUID) -> Rotation | None:
