@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from servicelayer_api import accounts, audit, secrets, vault
+from servicelayer_api import accounts, admin, audit, secrets, vault
 from servicelayer_api.accounts.models import NewAccount
 from servicelayer_api.app import build_core
 from servicelayer_api.clock import FixedClock
@@ -41,7 +41,7 @@ class World:
         log = audit.build_service(core)
         self.core = core
         self.safe = vault.build_service(core)
-        self.accounts = accounts.build_service(core, log)
+        self.accounts = accounts.build_service(core, log, admin.build_quotas(core))
         self.secrets = secrets.build_service(core, log, self.accounts, self.safe)
         self.account = ""
 
