@@ -130,14 +130,14 @@ class Idempotency:
         body = await self._read(receive)
         if body is None:
             return
-        fingerprint = _fingerprint(scope, body)
-        reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprint)
+        fingerprints = self._seal.fingerprints(_digest(scope, body))
+        reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprints)
         headers = [*reply.headers, _REPLAYED] if again else reply.headers
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 
     async def _carry_out(
-        self, scope: Scope, receive: Receive, key: bytes, fingerprint: bytes
+        self, scope: Scope, receive: Receive, key: bytes, fingerprints: tuple[bytes, ...]
     ) -> tuple[Reply, bool]:
         """Give the answer, and whether it is an old one."""
         captured = _Captured()
@@ -147,13 +147,13 @@ class Idempotency:
                     raise InFlight
                 kept = await find_reply(connection, key)
                 if kept is not None:
-                    if kept.fingerprint != fingerprint:
+                    if kept.fingerprint not in fingerprints:
                         raise KeyReused("the key was used for another request")
                     return self._seal.open(kept, key), True
                 await self._app(scope, receive, captured.take)
                 reply = captured.accepted()
-                sealed = self._seal.seal(reply, key, fingerprint)
-                await insert_reply(connection, key, Kept(fingerprint, sealed))
+                sealed = self._seal.seal(reply, key, fingerprints[0])
+                await insert_reply(connection, key, Kept(fingerprints[0], sealed))
         except _Undone:
             reply = captured.reply()
         return reply, False
@@ -202,7 +202,7 @@ def _identity(principal: Principal, key: bytes) -> bytes:
     return hashlib.sha256(msgspec.msgpack.encode((holder, key))).digest()
 
 
-def _fingerprint(scope: Scope, body: bytes) -> bytes:
+def _digest(scope: Scope, body: bytes) -> bytes:
     details = cast("dict[str, Any]", scope)
     asked = (details["method"], details["path"], details["query_string"], _canonical(body))
     return hashlib.sha256(msgspec.msgpack.encode(asked)).digest()

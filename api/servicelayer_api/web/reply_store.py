@@ -58,6 +58,13 @@ class ReplySeal:
         self._roots = (root, *previous)
         self._decoder = msgspec.msgpack.Decoder(Reply)
 
+    def fingerprints(self, digest: bytes) -> tuple[bytes, ...]:
+        """What a request is known by: under the present root, then under the previous ones.
+
+        Keyed, so that nobody who reads the rows can find a small secret by trying bodies.
+        """
+        return tuple(hmac.digest(root, b"fingerprint" + digest, "sha256") for root in self._roots)
+
     def seal(self, reply: Reply, key: bytes, fingerprint: bytes) -> bytes:
         """Seal the answer of a row."""
         nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,8 @@ from servicelayer_api.web.principal import Credential, CredentialKind, Principal
 
 _NOW = datetime(2026, 1, 2, tzinfo=UTC)
 _SECRET = StoredSecret(
-    id=new_id(),
-    account_id=new_id(),
+    id=UUID(int=1),
+    account_id=UUID(int=2),
     name="Name",
     name_key="name",
     version=2,
@@ -90,7 +91,7 @@ def test_two_places_never_have_the_same_name(
         (f"W/{rules.etag(_SECRET)}", False),
         (rules.etag(_SECRET).strip('"'), False),
         (rules.etag(replace(_SECRET, version=1)), False),
-        (rules.etag(replace(_SECRET, id=new_id())), False),
+        (rules.etag(replace(_SECRET, id=UUID(int=3))), False),
         ('""', False),
     ],
 )
