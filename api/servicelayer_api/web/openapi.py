@@ -18,6 +18,7 @@ from litestar.routes import HTTPRoute
 
 from servicelayer_api.version import VERSION
 from servicelayer_api.web.openapi_rules import VERBS, bound, complete_components, complete_operation
+from servicelayer_api.web.openapi_tidy import tidy
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -85,6 +86,7 @@ class ApiDescription:
                 handler = handlers[item[verb]["operationId"]]
                 complete_operation(item[verb], verb=verb, path=path, handler=handler)
         bound(schema)
+        tidy(schema)
 
 
 @get("/openapi.json", include_in_schema=False, opt={"public": True}, media_type="application/json")

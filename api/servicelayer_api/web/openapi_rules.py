@@ -141,12 +141,12 @@ def complete_components(schema: Object) -> None:
         "bearer": {
             **bearer,
             "bearerFormat": "JWT, platform token or account API key",
-            "description": "Login tokens by RFC 8725; all credentials are sent as RFC 6750 says.",
+            "description": "Login tokens by RFC8725; all credentials are sent as RFC 6750 says.",
         },
         "admin": {
             **bearer,
             "bearerFormat": "JWT",
-            "description": "The login token (RFC 8725) of a user whose role is admin.",
+            "description": "The login token (RFC8725) of a user whose role is admin.",
         },
     }
     schema["servers"] = [{"url": "/", "x-internal": False}]
