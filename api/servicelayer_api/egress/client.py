@@ -19,6 +19,7 @@ import msgspec
 from prometheus_client import Counter
 
 from servicelayer_api.egress import rules
+from servicelayer_api.egress.connections import Connections
 from servicelayer_api.egress.errors import EgressFailed, EgressRefused
 from servicelayer_api.egress.network import GuardedNetwork, SystemResolver, TlsFailed
 from servicelayer_api.version import VERSION
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from servicelayer_api.egress.network import Resolver
     from servicelayer_api.egress.rules import Hop, Openings
 
-_CONNECTIONS: Final = 512
-_IDLE_CONNECTIONS: Final = 64
-# Below the five seconds after which common servers close, so that no request meets a closing one.
-_IDLE_SECONDS: Final = 2.0
 _OUTCOMES: Final = (
     *("answered", "refused", "timeout", "connect", "tls", "too-large", "redirect", "protocol"),
 )
@@ -79,14 +76,8 @@ class Egress:
         """
         self._openings = openings
         self._system = SystemResolver()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls(ca_file),
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-            http2=False,
-            network_backend=GuardedNetwork(openings, resolver or self._system, sockets),
-        )
+        network = GuardedNetwork(openings, resolver or self._system, sockets)
+        self._connections = Connections(network, _tls(ca_file))
         counter = Counter(
             "egress_requests", "Outbound requests by outcome.", ("outcome",), registry=metrics
         )
@@ -164,7 +155,7 @@ class Egress:
 
     async def close(self) -> None:
         """Close the connections that are kept open."""
-        await self._pool.aclose()
+        await self._connections.close()
         self._system.close()
 
     async def _follow(self, hop: Hop, max_bytes: int, max_redirects: int) -> Answer:
@@ -189,17 +180,7 @@ class Egress:
         if hop.content or hop.method in {"POST", "PUT", "PATCH"}:
             sent["content-length"] = str(len(hop.content))
         try:
-            async with self._pool.stream(
-                hop.method,
-                httpcore.URL(
-                    scheme=target.scheme.encode(),
-                    host=target.host.encode(),
-                    port=target.port,
-                    target=target.path.encode(),
-                ),
-                headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in sent.items()],
-                content=hop.content or None,
-            ) as response:
+            async with self._connections.exchange(target, _request(hop, sent)) as response:
                 headers = _read_headers(response.headers)
                 body = b""
                 if response.status not in rules.REDIRECTS or "location" not in headers:
@@ -214,6 +195,21 @@ class Egress:
         except httpcore.NetworkError as exc:
             raise EgressFailed("connect") from exc
         return Answer(status=response.status, headers=headers, body=body, url=str(target))
+
+
+def _request(hop: Hop, headers: Mapping[str, str]) -> httpcore.Request:
+    target = hop.target
+    return httpcore.Request(
+        hop.method,
+        httpcore.URL(
+            scheme=target.scheme.encode(),
+            host=target.host.encode(),
+            port=target.port,
+            target=target.path.encode(),
+        ),
+        headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+        content=hop.content or None,
+    )
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:

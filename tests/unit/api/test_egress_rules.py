@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicelayer_api.egress import EgressFailed, EgressRefused, parse_openings, rules
+from servicelayer_api.app import build_core
+from servicelayer_api.egress import EgressFailed, EgressRefused, build, parse_openings, rules
 from servicelayer_api.egress.addresses import embedded_v4, is_public
+from servicelayer_api.settings import Settings, SettingsError
 from support.hostile_targets import INNER, PUBLIC, PUBLIC_V6, inside, private_addresses
 
 OPEN = parse_openings((), ("80", "443"))
@@ -121,6 +123,16 @@ def test_openings_that_cannot_be_read_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="is n"):
         parse_openings(allow, ports)
+
+
+def test_settings_that_cannot_be_used_stop_the_start() -> None:
+    for bad in (
+        Settings(egress_allow=("http://a.com",)),
+        Settings(egress_ports=("0",)),
+        Settings(egress_ca_file="/nowhere/ca.pem"),
+    ):
+        with pytest.raises(SettingsError, match="EGRESS_"):
+            build(build_core(bad))
 
 
 def _hop(method: str = "GET", url: str = "https://a.com/x", content: bytes = b"") -> rules.Hop:
