@@ -21,7 +21,7 @@ import structlog
 from prometheus_client import Counter
 
 from servicelayer_api.egress import EgressFailed, EgressRefused
-from servicelayer_api.errors import ServiceError
+from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.oracle import calls, queue_store, rules, store
 from servicelayer_api.oracle.calls import Reply
 from servicelayer_api.oracle.models import Verdict
@@ -44,12 +44,13 @@ ACTOR: Final = "oracle-dispatcher"
 
 _CHUNK: Final = 16
 _BATCH: Final = 128
-_LEASE_MARGIN: Final = 20.0
+_LEASE_MARGIN: Final = 5.0
 _POLL_SECONDS: Final = 0.5
 # A request that is made inside a transaction of its own is seen a moment after it was announced.
 _EAGER_PAUSES: Final = (0.02, 0.08, 0.25)
 _LAST_SECONDS: Final = 5.0
 _WRITE_PAUSE: Final = 0.5
+_UNSTORABLE: Final = "the outcome cannot be stored"
 _FINAL_FAILURES: Final = frozenset({"too-large", "redirect"})
 
 _log = structlog.get_logger(__name__)
@@ -145,9 +146,11 @@ class Dispatcher:
     async def _rest(self, stopped: asyncio.Task[bool]) -> None:
         pause = self._pauses.pop(0) if self._pauses else _POLL_SECONDS * _around_one()
         announced = asyncio.create_task(self._oracle.new_work.wait())
+        # Where an account was passed over, the end of an attempt may make room for its next one.
+        room = list(self._running) if self._busy() else []
         try:
             await asyncio.wait(
-                [stopped, announced], timeout=pause, return_when=asyncio.FIRST_COMPLETED
+                [stopped, announced, *room], timeout=pause, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             announced.cancel()
@@ -155,10 +158,14 @@ class Dispatcher:
             self._oracle.new_work.clear()
             self._pauses = list(_EAGER_PAUSES)
 
+    def _busy(self) -> list[UUID]:
+        """The accounts that have as many places as one may have."""
+        most = self._limits.per_account
+        return [account for account, held in self._held.items() if held >= most]
+
     async def _take(self) -> int:
         """Take some requests and start their attempts; gives how many."""
         limits = self._limits
-        busy = [account for account, held in self._held.items() if held >= limits.per_account]
         try:
             async with self._database.transaction() as connection:
                 claims = await queue_store.lock_due(
@@ -166,7 +173,7 @@ class Dispatcher:
                     limit=min(_CHUNK, limits.concurrency - len(self._running)),
                     lease_seconds=limits.lease,
                     most_attempts=limits.attempts,
-                    without=busy,
+                    without=self._busy(),
                 )
                 asked = await self._open_sources(connection, claims) if claims else []
         except ServiceError as exc:
@@ -289,20 +296,35 @@ class Dispatcher:
                     written.set()
 
     async def _write(self, finished: Sequence[tuple[Claim, Verdict]]) -> None:
-        """Write outcomes; while the database is away, as long as the leases last."""
+        """Write outcomes; while the database is away, as long as the leases last.
+
+        What cannot be written for another reason is written one by one, so that it costs no other
+        request its outcome, and fails if it is the cause. Outcomes that are lost are asked anew.
+        """
         deadline = asyncio.get_running_loop().time() + _LEASE_MARGIN
         while True:
             try:
                 written = await self._write_once(finished)
-            except ServiceError as exc:
+            except Unavailable as exc:
                 if asyncio.get_running_loop().time() > deadline:
                     _log.error("oracle outcomes are lost", count=len(finished), reason=exc.detail)
                     return
                 await asyncio.sleep(_WRITE_PAUSE)
+            except Exception as exc:  # noqa: BLE001 - the writer must outlive whatever it is given
+                _log.error("oracle outcomes cannot be written", error=type(exc).__name__)
+                await self._write_apart(finished)
+                return
             else:
                 break
         for claim, verdict in finished:
             self._attempts.labels(verdict.outcome if claim.id in written else "fenced").inc()
+
+    async def _write_apart(self, finished: Sequence[tuple[Claim, Verdict]]) -> None:
+        for claim, verdict in finished:
+            if len(finished) > 1:
+                await self._write([(claim, verdict)])
+            elif verdict.error != _UNSTORABLE:
+                await self._write([(claim, Verdict(outcome="failed", error=_UNSTORABLE))])
 
     async def _write_once(self, finished: Sequence[tuple[Claim, Verdict]]) -> set[UUID]:
         async with self._database.transaction() as connection:

@@ -70,6 +70,8 @@ def find_value(document: str, steps: Steps) -> str:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:
         raise PathError("the value holds half a surrogate pair") from None
+    except RecursionError:
+        raise PathError("the answer is nested too deeply") from None
 
 
 def _decode(document: str) -> object:
@@ -80,8 +82,10 @@ def _decode(document: str) -> object:
             parse_int=_exact,
             parse_constant=_refuse,
         )
-    except (ValueError, RecursionError):
+    except ValueError:
         raise PathError("the answer is not JSON") from None
+    except RecursionError:
+        raise PathError("the answer is nested too deeply") from None
 
 
 def _exact(digits: str) -> msgspec.Raw:

@@ -323,7 +323,7 @@ class Oracle:
         if source.credentials is None:
             return Credentials()
         plain = await self._vault.open(
-            connection, source.account_id, source.credentials, context=_context(source)
+            connection, source.account_id, source.credentials, context=seal_context(source)
         )
         return msgspec.msgpack.decode(plain, type=Credentials)
 
@@ -334,7 +334,7 @@ class Oracle:
             return replace(source, credentials=None)
         plain = msgspec.msgpack.encode(credentials)
         sealed = await self._vault.seal(
-            connection, source.account_id, plain, context=_context(source)
+            connection, source.account_id, plain, context=seal_context(source)
         )
         return replace(source, credentials=sealed)
 
@@ -391,6 +391,6 @@ class Oracle:
         )
 
 
-def _context(source: StoredSource) -> str:
+def seal_context(source: StoredSource) -> str:
     """What credentials are bound to: a row that was given another URL does not open them."""
     return f"oracle-source|{source.id}|{source.url}"

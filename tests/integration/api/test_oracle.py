@@ -7,10 +7,13 @@ import json
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from servicelayer_api.oracle import SEALED, store
+from servicelayer_api.oracle.service import seal_context
 from support.api_server import running_api
 from support.oracle_stub import Stub, oracle_stub
 
@@ -238,6 +241,35 @@ async def test_a_source_whose_url_was_changed_in_the_database_keeps_its_credenti
         found = tenant.outcome(tenant.ask(source))
         assert (found["Status"], found["Error"]) == ("failed", "the credentials do not open")
         assert stub.calls == []
+
+
+async def test_credentials_are_sealed_for_the_place_that_a_rotation_of_keys_looks_for(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        source = tenant.source(f"{stub.url}/ok?a=|", headers={"X-Key": CANARY})
+    connection = await asyncpg.connect(database_url)
+    try:
+        context = await connection.fetchval(
+            f"SELECT {SEALED.context} FROM {SEALED.table}"  # noqa: S608 - fixed names
+        )
+        stored = await store.list_sources_by_id(connection, [(UUID(tenant.account), UUID(source))])
+    finally:
+        await connection.close()
+    assert [seal_context(found) for found in stored.values()] == [context]
+
+
+def test_slow_sources_of_one_account_do_not_stop_another(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path, ORACLE_CONCURRENCY="8") as (api, slow):
+        source = slow.source(f"{stub.url}/slow/1.5")
+        waiting = [slow.ask(source) for _ in range(40)]
+        with api.client(**{"x-tenant-id": "tenant-b"}) as client:
+            quick = Tenant(client)
+            request = quick.ask(quick.source(f"{stub.url}/ok"))
+            assert quick.outcome(request)["Status"] == "succeeded"
+        assert slow.show(waiting[-1])["Status"] == "pending"
 
 
 def test_requests_are_listed_by_cursor_and_a_foreign_cursor_is_refused(
