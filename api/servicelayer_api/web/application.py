@@ -105,7 +105,7 @@ class Application:
                 *(route for feature in features for route in feature.routes),
             ],
             dependencies={name: _provide(value) for name, value in shared.items()},
-            guards=[require_scope],
+            before_request=require_scope,
             dto=StrictBody.for_application(),
             return_dto=None,
             exception_handlers={
