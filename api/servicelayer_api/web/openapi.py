@@ -75,16 +75,15 @@ class ApiDescription:
     def _complete(self, schema: dict[str, Any]) -> None:
         complete_components(schema)
         handlers = {
-            str(handler.operation_id): handler
+            (route.path_format, method.lower()): handler
             for route in self._app.routes
             if isinstance(route, HTTPRoute)
             for handler in route.route_handlers
-            if handler.operation_id
+            for method in handler.http_methods
         }
         for path, item in schema.get("paths", {}).items():
             for verb in VERBS & item.keys():
-                handler = handlers[item[verb]["operationId"]]
-                complete_operation(item[verb], verb=verb, path=path, handler=handler)
+                complete_operation(item[verb], verb, path, handlers[path, verb])
         bound(schema)
         tidy(schema)
 

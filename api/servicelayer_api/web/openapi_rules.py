@@ -161,9 +161,7 @@ def complete_components(schema: Object) -> None:
     }
 
 
-def complete_operation(
-    operation: Object, *, verb: str, path: str, handler: HTTPRouteHandler
-) -> None:
+def complete_operation(operation: Object, verb: str, path: str, handler: HTTPRouteHandler) -> None:
     """Say of an operation what its route implies.
 
     Args:

@@ -112,6 +112,17 @@ def test_every_operation_says_whether_it_wants_a_token_and_how_it_refuses(
     assert "get /system/status" not in public
     for name, operation in operations.items():
         assert name in public or {"401", "403"} <= set(operation["responses"]), name  # pyright: ignore[reportArgumentType,reportCallIssue]
+        refusals = {"429", "500", "503"} | (set() if name in public else {"400", "401", "403"})
+        assert refusals <= operation["responses"].keys(), name  # pyright: ignore[reportAttributeAccessIssue]
+        assert "default" not in operation["responses"], name  # pyright: ignore[reportOperatorIssue]
+
+
+def test_every_change_may_be_repeated_safely(description: dict[str, object]) -> None:
+    for name, operation in _operations(description).items():
+        offered = {"$ref": "#/components/parameters/IdempotencyKey"} in operation.get(
+            "parameters", []
+        )  # pyright: ignore[reportOperatorIssue]
+        assert offered == (not name.startswith("get ") and operation["security"] != []), name
 
 
 def test_every_reference_of_the_description_leads_somewhere(description: dict[str, object]) -> None:
