@@ -80,7 +80,7 @@ class _Captured:
             self.status = message["status"]
             self.headers = list(message["headers"])
         elif message["type"] == "http.response.body":
-            self.body += message["body"]
+            self.body += message.get("body", b"")
 
     def reply(self) -> Reply:
         return Reply(self.status, self.headers, bytes(self.body))
@@ -132,6 +132,8 @@ class Idempotency:
             return
         fingerprints = self._seal.fingerprints(_digest(scope, body))
         reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprints)
+        fingerprint = _fingerprint(scope, body)
+        reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprint)
         headers = [*reply.headers, _REPLAYED] if again else reply.headers
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
@@ -158,17 +160,16 @@ class Idempotency:
             reply = captured.reply()
         return reply, False
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """Read the body; `None` when the caller left meanwhile."""
+    async def _read(self, receive: Receive) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                return None
-            body += message["body"]
+                raise Invalid("the body ended early")
+            body += message.get("body", b"")
             if len(body) > self._max_body:
                 raise TooLarge
-            if not message["more_body"]:
+            if not message.get("more_body", False):
                 return bytes(body)
 
 

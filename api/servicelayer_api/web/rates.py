@@ -13,12 +13,9 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from servicelayer_api.settings import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _FORM: Final = re.compile(r"(\d+)(?:/(s|m|h))?")
 _WINDOWS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -109,7 +106,8 @@ class Meters:
         if meter is None:
             meter = self._meters[subject] = _Meter()
             if len(self._meters) > self._most:
-                self._meters.popitem(last=False)
+                forgotten, _ = self._meters.popitem(last=False)
+                self._loud.pop(forgotten, None)
         else:
             self._meters.move_to_end(subject)
         backlog = meter.busy_until - now
@@ -142,15 +140,15 @@ class Meters:
             meter.unreported = 0
         return found
 
-    def adopt(self, backlogs: Iterable[tuple[str, float]], now: float) -> None:
+    def adopt(self, subject: str, backlog: float, now: float) -> None:
         """Take over what all replicas together let through.
 
         Args:
-            backlogs: Subjects, and the seconds from now until which each is busy.
+            subject: Whom; one that was forgotten stays so.
+            backlog: Seconds from now until which it is busy.
             now: Monotonic seconds.
         """
-        for subject, backlog in backlogs:
-            meter = self._meters.get(subject)
-            if meter is not None:
-                own = meter.unreported * self._interval
-                meter.busy_until = max(meter.busy_until, now + backlog + own)
+        meter = self._meters.get(subject)
+        if meter is not None:
+            own = meter.unreported * self._interval
+            meter.busy_until = max(meter.busy_until, now + backlog + own)

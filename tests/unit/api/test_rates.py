@@ -83,6 +83,7 @@ def test_memory_is_bounded_and_the_longest_silent_are_forgotten() -> None:
         meters.take("busy", 0.0)
 
     assert len(meters) == 10
+    assert meters.unreported(0.0).keys() == {"busy"}
     assert meters.take("busy", 0.0).remaining < 30
     assert meters.take("first", 0.0).remaining == 50
 
@@ -97,7 +98,7 @@ def test_two_replicas_together_keep_near_the_limit() -> None:
             for meters in replicas:
                 used = meters.unreported(now).get("a", 0.0)
                 shared = max(shared, now) + used
-                meters.adopt([("a", shared - now)], now)
+                meters.adopt("a", shared - now, now)
 
     assert passed == pytest.approx(10 * 100 + 51, rel=0.15)
 
@@ -116,7 +117,8 @@ def test_a_backlog_heard_of_counts_and_own_requests_since_count_on_top() -> None
         meters.take("a", 0.0)
     assert meters.unreported(0.0) == {"a": pytest.approx(0.2)}
     meters.take("a", 0.0)
-    meters.adopt([("a", 0.45), ("unknown", 9.0)], 0.0)
+    meters.adopt("a", 0.45, 0.0)
+    meters.adopt("unknown", 9.0, 0.0)
 
     assert meters.take("a", 0.0).remaining == 4
     assert len(meters) == 1
