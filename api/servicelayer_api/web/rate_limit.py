@@ -5,6 +5,10 @@ used, half a second later, and hears what the other replicas let through; so the
 of them together but for what fits into that half second. While the database is away each replica
 limits by itself: the limit is never a reason for an outage.
 
+Whoever sends one request after the other is slowed down to the pace rather than refused: a request
+that would pass a moment later is held back for that moment. Refused is who sends many at once, or
+is far from the pace.
+
 The address is checked before the credential, so that guessing is limited too, and without a trace
 in the audit log, so that a flood of refusals fills nothing. Headers follow
 draft-ietf-httpapi-ratelimit-headers.
@@ -12,6 +16,7 @@ draft-ietf-httpapi-ratelimit-headers.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -38,6 +43,8 @@ CALLER: Final = "caller"
 
 _VERDICT: Final = "servicelayer.rate_limit"
 _IPV6_SITE_BYTES: Final = 8
+_PATIENCE: Final = 0.05
+_MAX_HELD: Final = 1000
 
 
 class QuotaExceeded(RateLimited):
@@ -70,7 +77,9 @@ class RateLimiter:
         """Limit every address and every caller to a rate."""
         self._clock = clock
         self._database = database
-        self._meters = {ADDRESS: Meters(rate), CALLER: Meters(rate)}
+        self._meters = {name: Meters(rate, patience=_PATIENCE) for name in (ADDRESS, CALLER)}
+        self._held = 0
+        self._told = clock.monotonic()
         self._policy = (
             b"ratelimit-policy",
             ", ".join(f'"{n}";q={rate.quota};w={rate.window}' for n in self._meters).encode(),
@@ -80,17 +89,23 @@ class RateLimiter:
         )
         self._refused = {name: refused.labels(name) for name in self._meters}
 
-    def check(self, scope: Scope, policy: str, subject: str) -> None:
-        """Count a request.
+    async def check(self, scope: Scope, policy: str, subject: str) -> None:
+        """Count a request; return when it may pass.
 
         Raises:
             QuotaExceeded: It is one too many.
         """
         verdict = self._meters[policy].take(subject, self._clock.monotonic())
         self._tell(scope, policy, verdict)
-        if not verdict.allowed:
+        if not verdict.allowed or (verdict.delay and self._held >= _MAX_HELD):
             self._refused[policy].inc()
-            raise QuotaExceeded(policy, verdict.wait)
+            raise QuotaExceeded(policy, max(1, verdict.wait))
+        if verdict.delay:
+            self._held += 1
+            try:
+                await asyncio.sleep(verdict.delay)
+            finally:
+                self._held -= 1
 
     def _tell(self, scope: Scope, policy: str, verdict: Verdict) -> None:
         """Set the headers of whichever limit is nearer."""
@@ -115,14 +130,16 @@ class RateLimiter:
         """
         subjects: dict[bytes, tuple[str, str]] = {}
         seconds: list[float] = []
+        now = self._clock.monotonic()
+        since, self._told = now - self._told, now
         for policy, meters in self._meters.items():
-            for subject, used in meters.unreported(self._clock.monotonic()).items():
+            for subject, used in meters.unreported(now).items():
                 subjects[_digest(policy, subject)] = (policy, subject)
                 seconds.append(used)
         if not subjects:
             return
         async with self._database.connection() as connection:
-            found = await _add_usage(connection, list(subjects), seconds)
+            found = await _add_usage(connection, list(subjects), seconds, since)
         now = self._clock.monotonic()
         for key, backlog in found:
             policy, subject = subjects[key]
@@ -157,7 +174,7 @@ class AddressLimit:
         """
         if scope["type"] == "http" and _is_limited(scope["path"]):
             client = scope["client"]
-            self._limiter.check(scope, ADDRESS, _site(client[0]) if client else "")
+            await self._limiter.check(scope, ADDRESS, _site(client[0]) if client else "")
         await self._app(scope, receive, send)
 
 
@@ -178,7 +195,7 @@ class CallerLimit:
         if scope["type"] == "http" and _is_limited(scope["path"]):
             caller = noted_caller(scope)
             if caller is not None and caller.principal is not None:
-                self._limiter.check(scope, CALLER, _name(caller.principal))
+                await self._limiter.check(scope, CALLER, _name(caller.principal))
         await self._app(scope, receive, send)
 
 
@@ -210,20 +227,22 @@ def _digest(policy: str, subject: str) -> bytes:
 
 
 async def _add_usage(
-    connection: Connection, keys: list[bytes], seconds: list[float]
+    connection: Connection, keys: list[bytes], seconds: list[float], since: float
 ) -> list[tuple[bytes, float]]:
     """Add seconds of usage; give for each subject how many seconds it is busy from now on.
 
-    In the order of subjects, so that two replicas never wait for each other.
+    What was used was used over the seconds `since` the last time, and not just now: who keeps to
+    the pace is not busy. In the order of subjects, so that two replicas never wait for each other.
     """
     rows = await connection.fetch(
         "INSERT INTO request_rates AS r (subject, busy_until) "
-        "SELECT s, clock_timestamp() + make_interval(secs => n) "
+        "SELECT s, now() - make_interval(secs => $3) + make_interval(secs => n) "
         "FROM unnest($1::bytea[], $2::float8[]) AS u (s, n) ORDER BY s "
-        "ON CONFLICT (subject) DO UPDATE SET busy_until = "
-        "greatest(r.busy_until, clock_timestamp()) + (excluded.busy_until - clock_timestamp()) "
+        "ON CONFLICT (subject) DO UPDATE SET busy_until = excluded.busy_until + "
+        "greatest(r.busy_until - now() + make_interval(secs => $3), interval '0') "
         "RETURNING subject, extract(epoch FROM busy_until - clock_timestamp())::float8 AS busy",
         keys,
         seconds,
+        since,
     )
     return [(row["subject"], row["busy"]) for row in rows]

@@ -61,12 +61,14 @@ class Verdict(NamedTuple):
         remaining: Requests that could follow at once.
         reset: Seconds until all of the allowance is there again, rounded up.
         wait: Seconds until the next request may pass, rounded up; 0 when one may.
+        delay: Seconds after which the request may pass.
     """
 
     allowed: bool
     remaining: int
     reset: int
     wait: int
+    delay: float = 0.0
 
 
 class _Meter:
@@ -80,9 +82,16 @@ class _Meter:
 class Meters:
     """The meters of all subjects of one kind."""
 
-    def __init__(self, rate: Rate, *, most: int = _MAX_SUBJECTS) -> None:
-        """Measure by a rate; remember `most` subjects at most."""
+    def __init__(self, rate: Rate, *, patience: float = 0.0, most: int = _MAX_SUBJECTS) -> None:
+        """Measure by a rate.
+
+        Args:
+            rate: For each subject.
+            patience: Seconds that a request may be held back instead of being refused.
+            most: Subjects to remember.
+        """
         self.rate = rate
+        self._patience = patience
         self._interval = rate.interval
         # The slack keeps the rounding of many fractions from refusing a whole request.
         self._tolerance = rate.interval * (rate.burst + _SLACK)
@@ -114,16 +123,16 @@ class Meters:
         if backlog <= 0.0:
             backlog = 0.0
             meter.unreported = 0
-        if backlog > self._tolerance:
-            wait = math.ceil(backlog - self._tolerance)
-            return Verdict(False, 0, math.ceil(backlog), max(1, wait))
+        delay = max(0.0, backlog - self._tolerance)
+        if delay > self._patience:
+            return Verdict(False, 0, math.ceil(backlog), max(1, math.ceil(delay)))
         backlog += self._interval
         meter.busy_until = now + backlog
         meter.unreported += 1
         if meter.unreported == self._worth:
             self._loud[subject] = meter
         remaining = int((self._tolerance - backlog) / self._interval + 1)
-        return Verdict(True, max(0, remaining), math.ceil(backlog), 0)
+        return Verdict(True, max(0, remaining), math.ceil(backlog), 0, delay)
 
     def unreported(self, now: float) -> dict[str, float]:
         """Give the seconds of allowance that subjects used and other replicas do not know of.

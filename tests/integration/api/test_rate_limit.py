@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,22 @@ def test_whoever_asks_too_fast_is_told_when_to_come_again(
     assert "ratelimit" not in elsewhere.headers
 
 
+def test_one_request_after_the_other_is_slowed_down_and_many_at_once_are_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    extra = {"RATE_LIMIT": "100/s", "RATE_LIMIT_BURST": "5"}
+    with (
+        running_api(database_url, tmp_path, **extra) as api,
+        api.client() as client,
+        ThreadPoolExecutor(32) as pool,
+    ):
+        in_turn = {client.get("/accounts").status_code for _ in range(100)}
+        at_once = {answer.status_code for answer in pool.map(client.get, ["/accounts"] * 300)}
+
+    assert in_turn == {200}
+    assert at_once == {200, 429}
+
+
 def test_addresses_behind_a_trusted_proxy_are_told_apart_and_callers_are_not(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -76,23 +93,23 @@ async def test_replicas_hear_of_each_other_through_the_database(database_url: st
     here, there = (RateLimiter(rate, clock, database, CollectorRegistry()) for _ in range(2))
     subject = str(new_id())
 
-    def passed(limiter: RateLimiter, count: int) -> int:
+    async def passed(limiter: RateLimiter, count: int) -> int:
         done = 0
         for _ in range(count):
             try:
-                limiter.check({"type": "http"}, CALLER, subject)  # pyright: ignore[reportArgumentType]
+                await limiter.check({"type": "http"}, CALLER, subject)  # pyright: ignore[reportArgumentType]
             except QuotaExceeded:
                 return done
             done += 1
         return done
 
-    assert (passed(here, 6), passed(there, 2)) == (6, 2)
+    assert (await passed(here, 6), await passed(there, 2)) == (6, 2)
     await here.share()
     await there.share()
-    assert passed(there, 9) == 2
+    assert await passed(there, 9) == 2
     await there.share()
     await here.share()
-    assert passed(here, 9) == 0
+    assert await passed(here, 9) == 0
     await database.close()
 
 

@@ -97,7 +97,7 @@ def test_two_replicas_together_keep_near_the_limit() -> None:
         if tick % 50 == 49:
             for meters in replicas:
                 used = meters.unreported(now).get("a", 0.0)
-                shared = max(shared, now) + used
+                shared = max(shared, now - 0.5) + used
                 meters.adopt("a", shared - now, now)
 
     assert passed == pytest.approx(10 * 100 + 51, rel=0.15)
@@ -138,3 +138,24 @@ def test_addresses_of_one_ipv6_site_count_as_one() -> None:
     assert _site("2001:db8:1:3::1") != _site("2001:db8:1:2::1")
     assert _site("::ffff:192.0.2.1") == _site("192.0.2.1")
     assert _site("not an address:") == "not an address:"
+
+
+def test_a_request_that_may_pass_in_a_moment_is_held_back_and_not_refused() -> None:
+    meters = Meters(RATE, patience=0.05)
+    verdicts = [meters.take("a", 0.0) for _ in range(60)]
+
+    assert [verdict.delay for verdict in verdicts[:51]] == [0.0] * 51
+    assert [verdict.delay for verdict in verdicts[51:56]] == pytest.approx(
+        [0.01, 0.02, 0.03, 0.04, 0.05], abs=1e-6
+    )
+    assert [verdict.allowed for verdict in verdicts[56:]] == [False] * 4
+
+
+def test_whoever_waits_for_each_answer_is_slowed_down_to_the_pace() -> None:
+    meters, now, verdict = Meters(RATE, patience=0.05), 0.0, None
+    for _ in range(1051):
+        verdict = meters.take("a", now)
+        assert verdict.allowed
+        now += verdict.delay
+
+    assert now == pytest.approx(10.0, rel=0.01)
