@@ -15,6 +15,7 @@ from servicelayer_api import (
     api_keys,
     audit,
     auth,
+    datafeeds,
     egress,
     gasbank,
     oracle,
@@ -101,6 +102,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
             outside,
         ),
         gasbank.build(core, gas_bank, audit_log, outside),
+        datafeeds.build(core, audit_log, account_book),
         system.build(core, store),
     ]
 

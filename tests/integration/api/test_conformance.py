@@ -35,6 +35,8 @@ MODULES = (
     "oracle-runner",
     "gasbank",
     "pricefeeds",
+    "pricefeeds",
+    "datafeeds",
 )
 # "No background work", and the replayer's mock on this machine.
 QUIET = {"ORACLE_DISPATCH": "false", "EGRESS_ALLOW": "127.0.0.1/32"}
