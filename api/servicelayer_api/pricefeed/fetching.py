@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ACTOR: Final = "pricefeed-fetcher"
 
-_LEASE: Final = timedelta(seconds=20)
+_LEASE: Final = timedelta(seconds=12)
 _TIMEOUT: Final = 5.0
 _MAX_BYTES: Final = 64 * 1024
 _OK: Final = 200
