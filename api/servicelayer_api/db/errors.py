@@ -27,6 +27,8 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.OutdatedSchemaCacheError,
     asyncpg.InvalidCachedStatementError,
+    # A connection that the server has just ended: the farewell is read, the end of the stream not.
+    asyncpg.InternalClientError,
 )
 _LOGIN = (
     asyncpg.InvalidAuthorizationSpecificationError,

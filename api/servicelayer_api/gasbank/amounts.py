@@ -22,6 +22,7 @@ _NUMBER: Final = re.compile(
 )
 _LIKE_A_NUMBER: Final = frozenset(b"-0123456789")
 _LARGEST_SHIFT: Final = 30
+_ZERO: Final = Raw(b"0")
 
 
 class AmountFault(ValueError):
@@ -88,6 +89,8 @@ def read_positive(raw: Raw) -> int:
 
 def write_amount(fractions: int) -> Raw:
     """Write an amount as a JSON number without trailing zeros."""
+    if fractions == 0:
+        return _ZERO
     sign, size = ("-", -fractions) if fractions < 0 else ("", fractions)
     whole, part = divmod(size, FRACTIONS)
     if part == 0:

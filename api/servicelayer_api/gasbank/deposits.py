@@ -2,9 +2,9 @@
 
 Invariant: a deposit is acknowledged after its commit and not before, and each request has its own
 answer: what refuses one (a foreign account, a transaction on the chain that is known already)
-leaves the others of its group alone. While a group is being committed the next one gathers, so that
-nobody waits for company. A request that already has a transaction of its own (an idempotency key)
-is not grouped.
+leaves the others of its group alone. While a group is being committed the next one gathers; beyond
+that nobody waits for company. A request that already has a transaction of its own (an idempotency
+key) is not grouped.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ type Deposited = tuple[GasAccount, Transaction]
 
 _LARGEST_GROUP: Final = 256
 _SERVER_ERROR: Final = 500
+_QUIET_TURNS: Final = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -62,19 +63,19 @@ class _Request:
         self.answer: asyncio.Future[Deposited] | None = None
 
     def result(self) -> Deposited:
-        if isinstance(self.outcome, ServiceError):
-            raise self.outcome
         if self.outcome is None:
             raise Unavailable("the deposit was not carried out")
+        if isinstance(self.outcome, ServiceError):
+            raise self.outcome
         return self.outcome
 
     def tell(self) -> None:
         if self.answer is None or self.answer.done():
             return
-        if isinstance(self.outcome, ServiceError):
-            self.answer.set_exception(self.outcome)
-        elif self.outcome is not None:
-            self.answer.set_result(self.outcome)
+        try:
+            self.answer.set_result(self.result())
+        except ServiceError as exc:
+            self.answer.set_exception(exc)
 
     def fail(self, exc: BaseException) -> None:
         if self.answer is not None and not self.answer.done():
@@ -135,9 +136,8 @@ class Deposits:
         waiting = self._waiting[gas_account_id]
         group: list[_Request] = []
         try:
-            # Requests that are ready in this turn of the loop are let in first.
-            await asyncio.sleep(0)
             while waiting:
+                await _gather(waiting)
                 group = [waiting.popleft() for _ in range(min(_LARGEST_GROUP, len(waiting)))]
                 await self._commit_group(gas_account_id, group)
         finally:
@@ -259,6 +259,15 @@ class Deposits:
                 request.outcome = DepositDiffers(
                     "this tx_id was deposited before with another gas account, amount or address"
                 )
+
+
+async def _gather(waiting: Sequence[_Request]) -> None:
+    """Let in first what has arrived already: some turns of the loop, while more keep coming."""
+    quiet, seen = 0, len(waiting)
+    while quiet < _QUIET_TURNS and seen < _LARGEST_GROUP:
+        await asyncio.sleep(0)
+        quiet = quiet + 1 if len(waiting) == seen else 0
+        seen = len(waiting)
 
 
 def _deposit(account: GasAccount, request: _Request, now: datetime) -> Transaction:

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 ACTOR: Final = "gasbank-settlement"
 _DUE_AT_ONCE: Final = 100
 _ASKED_AT_ONCE: Final = 16
-# Beyond the resolver's own time limit, for what the database may take.
-_LEASE_MARGIN: Final = 5.0
+# Beyond the resolver's own time limit, for what the database may take; should it take longer, the
+# fencing token holds.
+_LEASE_MARGIN: Final = 1.5
 _START_LEASE: Final = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -79,7 +80,7 @@ class Settlement:
         self._interval = interval
         self._max_attempts = max_attempts
         self._resolver = resolver
-        self._lease = patience + _LEASE_MARGIN
+        self._lease = _LEASE_MARGIN * (patience + 1)
 
     async def run_once(self) -> float:
         """Do what is due.
