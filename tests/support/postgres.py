@@ -25,7 +25,7 @@ __all__ = ["database_url", "empty_database_url", "own_postgres", "postgres"]
 
 # Nothing of a test's data need outlive the machine.
 _QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
-_TEMPLATE = "migrated_template"
+TEMPLATE = "migrated_template"
 
 
 def start_postgres(folder: Path) -> LocalPostgres:
@@ -61,14 +61,14 @@ async def make_template(server: LocalPostgres) -> None:
     """Make the migrated template."""
     connection = await asyncpg.connect(server.url())
     try:
-        await connection.execute(f"CREATE DATABASE {_TEMPLATE}")
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
     finally:
         await connection.close()
 
     def ignore(line: str) -> None:
         del line
 
-    await Migrator(server.url(_TEMPLATE), load_migrations(), ignore).run()
+    await Migrator(server.url(TEMPLATE), load_migrations(), ignore).run()
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres
 @pytest.fixture
 async def database_url(postgres: LocalPostgres) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
-    url = await make_database(postgres, _TEMPLATE)
+    url = await make_database(postgres, TEMPLATE)
     yield url
     await drop_database(postgres, url)
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.postgres import _TEMPLATE, drop_database, make_database
+from support.postgres import TEMPLATE, drop_database, make_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def own_database(postgres: LocalPostgres) -> Iterator[str]:
     """Make a migrated database, give its address, drop it at the end."""
-    url = asyncio.run(make_database(postgres, _TEMPLATE))
+    url = asyncio.run(make_database(postgres, TEMPLATE))
     try:
         yield url
     finally:
