@@ -16,6 +16,7 @@ from servicelayer_api.accounts import rules, store
 from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
 from servicelayer_api.accounts.models import Account, Wallet
 from servicelayer_api.admin import QuotaExceeded
+from servicelayer_api.db import SharedReads
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.web.pagination import Slice
@@ -42,6 +43,7 @@ class Accounts:
         self._clock = clock
         self._audit = audit
         self._quotas = quotas
+        self._reads = SharedReads(database)
         self._when_closed: list[Callable[[UUID], None]] = []
 
     def when_closed(self, told: Callable[[UUID], None]) -> None:
@@ -77,13 +79,19 @@ class Accounts:
     async def list_accounts(self, caller: Caller, page: PageRequest) -> Slice[Account]:
         """List the accounts of the tenant, oldest first; for an account key its own only."""
         principal, tenant = caller.require_principal(), caller.require_tenant()
+        if principal.account_id is None:
+            return await self._reads.get(
+                (tenant, page.limit, page.after), lambda: self._list(tenant, page)
+            )
         async with self._database.connection() as connection:
-            if principal.account_id is None:
-                return await store.list_accounts(connection, tenant, page)
             own = await store.find_account(connection, principal.account_id, tenant)
             if own is not None:
                 rules.check_usable(own.status, principal, write=False)
         return Slice([] if own is None else [own])
+
+    async def _list(self, tenant: str, page: PageRequest) -> Slice[Account]:
+        async with self._database.connection() as connection:
+            return await store.list_accounts(connection, tenant, page)
 
     async def get_account(self, caller: Caller, account_id: str) -> Account:
         """Find an account.

@@ -5,5 +5,6 @@ the database was away a moment ago.
 """
 
 from servicelayer_api.db.pool import Connection, Database, parse_dsn
+from servicelayer_api.db.shared_reads import SharedReads
 
-__all__ = ["Connection", "Database", "parse_dsn"]
+__all__ = ["Connection", "Database", "SharedReads", "parse_dsn"]
