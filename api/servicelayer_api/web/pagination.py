@@ -16,6 +16,7 @@ import msgspec
 from litestar import Request, Response
 
 from servicelayer_api.errors import Invalid
+from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.cursors import Cursors, ListScope
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.keys import derive_keys
@@ -106,11 +107,11 @@ class Pages:
             filters: As for `read`.
         """
         if page.after is None:
-            return Response(page.items)
+            return Answer(page.items)
         scope = self._scope(request, list_name, filters)
         cursor = self._cursors.write(scope, page.after, self._clock.now())
         link = f'<{_with_cursor(request, cursor)}>; rel="next"'
-        return Response(page.items, headers={NEXT_CURSOR: cursor, "Link": link})
+        return Answer(page.items, headers={NEXT_CURSOR: cursor, "Link": link})
 
     @staticmethod
     def _scope(request: _Request, list_name: str, filters: Mapping[str, str | None]) -> ListScope:
