@@ -83,6 +83,10 @@ bench: setup ## The product beside a plain peer, under load: BENCH="list deposit
 	@.ci/bench
 	@$(PY) -m load.bench $(BENCH)
 
+.PHONY: bench-faults
+bench-faults: setup ## Ledger, deposits and replicas under crashes, full size: FAULTS="--quick"
+	@$(PY) -m load.faults $(FAULTS)
+
 ##@ Upkeep
 .PHONY: docs
 docs: setup ## Write the generated reference pages anew
