@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from servicelayer_api.crypto.signing import KeyFormatError, SigningKey, parse_private_key
 from servicelayer_api.settings import SettingsError
-from servicelayer_api.web.keys import derive_key
+from servicelayer_api.web.keys import derive_keys
 
 if TYPE_CHECKING:
     from servicelayer_api.settings import Settings
@@ -31,7 +31,7 @@ def round_key(settings: Settings) -> SigningKey:
     """
     text = settings.random_signing_key.reveal()
     if not text:
-        return SigningKey(derive_key(settings, _PURPOSE))
+        return SigningKey(derive_keys(settings, _PURPOSE)[0])
     try:
         source = parse_private_key(text)
     except KeyFormatError as exc:

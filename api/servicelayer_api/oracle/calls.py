@@ -215,9 +215,7 @@ def _with_query(url: str, payload: str) -> str:
     except ValueError:
         return url
     pairs = [*(pair for pair in own if pair[0] not in given), *given.items()]
-    return urlunsplit(
-        parts._replace(query=urlencode(sorted(pairs, key=lambda pair: pair[0])))
-    )
+    return urlunsplit(parts._replace(query=urlencode(sorted(pairs, key=lambda pair: pair[0]))))
 
 
 def _object(payload: str) -> dict[str, msgspec.Raw] | None:

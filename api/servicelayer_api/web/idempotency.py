@@ -128,12 +128,8 @@ class Idempotency:
             return
         key = _identity(principal, _checked(sent))
         body = await self._read(receive)
-        if body is None:
-            return
         fingerprints = self._seal.fingerprints(_digest(scope, body))
         reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprints)
-        fingerprint = _fingerprint(scope, body)
-        reply, again = await self._carry_out(scope, _replay(body, receive), key, fingerprint)
         headers = [*reply.headers, _REPLAYED] if again else reply.headers
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})

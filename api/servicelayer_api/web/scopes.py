@@ -61,10 +61,6 @@ async def require_scope(request: Request[Any, Any, Any]) -> None:
 
     A hook and no guard: for each guard the router copies the route at every request, which would
     cost more than all the other layers of this program together.
-    """Guard of every route, before anything of the request is read.
-
-    It is a hook and not one of the router's guards, because the router copies the handler for each
-    guard and request.
 
     Raises:
         InsufficientScope: An account key is limited to scopes that do not hold the route's.

@@ -35,7 +35,6 @@ MODULES = (
     "oracle-runner",
     "gasbank",
     "pricefeeds",
-    "pricefeeds",
     "datafeeds",
 )
 # "No background work", and the replayer's mock on this machine.
