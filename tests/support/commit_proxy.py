@@ -30,7 +30,7 @@ class CommitProxy:
         self._parts = urlsplit(database_url)
         self.url = ""
         self.holding = threading.Event()
-        self._armed = False
+        self._awaited = b""
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -50,14 +50,14 @@ class CommitProxy:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=30)
 
-    def arm(self) -> None:
-        """Keep back the answer of the next COMMIT, and all that follows on its connection."""
-        self._armed = True
+    def arm(self, statement: bytes) -> None:
+        """Keep back the answer of the COMMIT that follows a statement, and all after it.
 
-    def disarm(self) -> None:
-        """Let every answer through again."""
-        self._armed = False
-        self.holding.clear()
+        Args:
+            statement: Part of its text, so that no background work of the program is caught; it is
+                sent once a connection, when it is prepared.
+        """
+        self._awaited = statement
 
     def _run(self) -> None:
         try:
@@ -78,6 +78,7 @@ class CommitProxy:
     async def _forward(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         server, onward = await asyncio.open_connection(self._parts.hostname, self._parts.port)
         silent = asyncio.Event()
+        sent = bytearray()
 
         async def answers() -> None:
             while data := await server.read(_CHUNK):
@@ -88,8 +89,8 @@ class CommitProxy:
         answering = asyncio.create_task(answers())
         try:
             while data := await client.read(_CHUNK):
-                if self._armed and _COMMIT in data:
-                    self._armed = False
+                sent += data
+                if self._awaited and self._awaited in sent and _COMMIT in data:
                     silent.set()
                     self.holding.set()
                 onward.write(data)

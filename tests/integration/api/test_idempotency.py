@@ -351,7 +351,7 @@ def test_a_server_killed_between_commit_and_answer_answers_after_all(
         running_api(proxy.url, tmp_path) as doomed,
         ThreadPoolExecutor(1) as pool,
     ):
-        proxy.arm()
+        proxy.arm(b"INSERT INTO request_replies")
         asked = pool.submit(ask, doomed)
         assert proxy.holding.wait(timeout=20)
         made = _wait_for_account(database_url)
