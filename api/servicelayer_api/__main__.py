@@ -1,7 +1,6 @@
 """The command line: `serve`, `dev`, `migrate`, `openapi`, `verify`, `version`.
 
 The guide's own spellings (`-dsn X -migrate`) are understood too.
-The guide's own spellings are understood too.
 
 Exit codes of `migrate`, which the operator reads: 0 done, 2 bad configuration, 3 database
 unreachable, 4 database refuses the login, 5 a migration failed, 6 database too old. Whoever refuses
@@ -109,15 +108,13 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check a proof with nothing but its file")
     kinds = verify.add_subparsers(title="proofs", required=True, metavar="PROOF")
     draw = kinds.add_parser("random", help="the proof of a draw of randomness")
+    feed_round = kinds.add_parser("round", help="the signed record of a data feed's round")
     if command == "verify":
+        from servicelayer_api.datafeeds import command as round_command  # noqa: PLC0415 - as below
         from servicelayer_api.random import command as random_command  # noqa: PLC0415 - as below
 
         random_command.add_arguments(draw)
         draw.set_defaults(run=random_command.run)
-    feed_round = kinds.add_parser("round", help="the signed record of a data feed's round")
-    if command == "verify":
-        from servicelayer_api.datafeeds import command as round_command  # noqa: PLC0415 - as below
-
         round_command.add_arguments(feed_round)
         feed_round.set_defaults(run=round_command.run)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)

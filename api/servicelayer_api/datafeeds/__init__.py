@@ -13,7 +13,7 @@ from servicelayer_api.datafeeds.configuration import Defaults
 from servicelayer_api.datafeeds.metrics import FeedMetrics
 from servicelayer_api.datafeeds.routes import ROUTES
 from servicelayer_api.datafeeds.service import DataFeeds
-from servicelayer_api.datafeeds.signing import round_key
+from servicelayer_api.datafeeds.signing import round_keys
 from servicelayer_api.datafeeds.worker import watch
 from servicelayer_api.web.feature import Feature, Worker
 from servicelayer_api.web.modules import Module
@@ -39,8 +39,8 @@ def build(core: Core, audit: AuditLog, accounts: Accounts) -> Feature:
         min_signers=settings.datafeeds_min_signers,
         verify_signatures=settings.datafeeds_verify_signatures,
     )
-    key = round_key(settings)
-    service = DataFeeds(core.database, core.clock, audit, accounts, metrics, key, defaults)
+    keys = round_keys(settings)
+    service = DataFeeds(core.database, core.clock, audit, accounts, metrics, keys, defaults)
     return Feature(
         name="datafeeds",
         routes=ROUTES,

@@ -267,10 +267,12 @@ class RoundKey(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         algorithm: Ed25519.
         public_key: 32 bytes, base64.
+        previous: Keys that signed before, as far as the server still knows them.
     """
 
     algorithm: str
     public_key: str
+    previous: list[str]
 
 
 class StoredFeed(msgspec.Struct, frozen=True, kw_only=True):

@@ -258,7 +258,8 @@ async def get_round(
 )
 async def get_signing_key(datafeeds: NamedDependency[DataFeeds]) -> RoundKey:
     """Give the key."""
-    return RoundKey(algorithm="Ed25519", public_key=base64.b64encode(datafeeds.public_key).decode())
+    present, *before = [base64.b64encode(key).decode() for key in datafeeds.public_keys()]
+    return RoundKey(algorithm="Ed25519", public_key=present, previous=before)
 
 
 ROUTES = [

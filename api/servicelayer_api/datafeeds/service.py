@@ -30,6 +30,8 @@ from servicelayer_api.quotes.demands import Quality, check_demands
 from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
@@ -61,22 +63,21 @@ class DataFeeds:
         audit: AuditLog,
         accounts: Accounts,
         metrics: FeedMetrics,
-        key: SigningKey,
+        keys: Sequence[SigningKey],
         defaults: Defaults,
     ) -> None:
-        """Keep feeds in this database, sign their rounds with this key."""
+        """Keep feeds in this database, sign their rounds with the first of the keys."""
         self._database = database
         self._clock = clock
         self._audit = audit
         self._accounts = accounts
         self._metrics = metrics
-        self._key = key
+        self._keys = keys
         self._defaults = defaults
 
-    @property
-    def public_key(self) -> bytes:
-        """The public half of the key that signs records."""
-        return self._key.public
+    def public_keys(self) -> list[bytes]:
+        """The public half of the key that signs records, then of those that did before."""
+        return [key.public for key in self._keys]
 
     async def list_feeds(
         self, caller: Caller, account_id: str, page: PageRequest
@@ -190,7 +191,7 @@ class DataFeeds:
                     feed,
                     update,
                     quorum=self._quorum(feed),
-                    key=self._key,
+                    key=self._keys[0],
                     now=update.created_at,
                 )
                 await self._record(

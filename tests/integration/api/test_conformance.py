@@ -50,6 +50,8 @@ def recorded_environment() -> Mapping[str, str]:
     env = {name: text for name, text in meta["env_common"].items() if name.isupper()}
     # The recording withdraws to destinations such as "Nout".
     env["GASBANK_VALIDATE_ADDRESSES"] = "false"
+    # The recorded signers sign with "sig1".
+    env["DATAFEEDS_VERIFY_SIGNATURES"] = "false"
     env["RANDOM_SIGNING_KEY"] = env["RANDOM_SIGNING_KEY"].split()[0]
     users = [entry.split(":") for entry in env["AUTH_USERS"].split(",")]
     env["AUTH_USERS"] = ",".join(
