@@ -24,6 +24,7 @@ from servicelayer_api.gasbank.models import (
 )
 from servicelayer_api.gasbank.service import GasBank
 from servicelayer_api.gasbank.withdrawal_routes import WITHDRAWAL_ROUTES
+from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import Pages, Slice
 
@@ -116,7 +117,7 @@ async def deposit_gas(
         transaction=answers.transaction_body(made),
     )
     # Encoded here: the framework's way is twice as long, and this is the busiest route.
-    encoded = Response(answers.encode(moved), media_type="application/json")
+    encoded = Answer(answers.encode(moved), media_type="application/json")
     return cast("Response[Moved]", encoded)
 
 

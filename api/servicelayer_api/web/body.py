@@ -151,6 +151,9 @@ def _refuse_forbidden_text(value: object) -> None:
             waiting += ((path, member) for member in cast("list[object]", item))
 
 
+_USUAL = "application/json"
+
+
 def _shown(name: str) -> str:
     return _FORBIDDEN_TEXT.sub("?", name[:64])
 
@@ -190,20 +193,27 @@ class StrictBody(AbstractDTO[Any]):
 
     __slots__ = ()
     _decoders: dict[str, msgspec.json.Decoder[Any]]
+    # The same by identity of the handler, which lives as long as the application.
+    _ready: dict[int, msgspec.json.Decoder[Any]]
 
     @classmethod
     def for_application(cls) -> type[StrictBody]:
         """Make a class with its own decoders, so that two applications in a process share none."""
-        return cast("type[StrictBody]", type("StrictBody", (cls,), {"_decoders": {}}))
+        return cast("type[StrictBody]", type("StrictBody", (cls,), {"_decoders": {}, "_ready": {}}))
 
     def decode_bytes(self, value: bytes) -> Any:
         """Decode a body into the type that the route declared."""
         connection = cast("ASGIConnection[Any, Any, Any, Any]", self.asgi_connection)
         headers = connection.headers
-        _refuse_other_media(
-            headers.get("content-type", ""), headers.get("content-encoding", "identity")
-        )
-        return decode(value, self._decoders[str(connection.route_handler.handler_id)])
+        media, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+        if media != _USUAL or encoding:
+            _refuse_other_media(media, encoding or "identity")
+        handler = connection.route_handler
+        decoder = self._ready.get(id(handler))
+        if decoder is None:
+            # The router puts the handler's id together anew each time it is asked for.
+            decoder = self._ready[id(handler)] = self._decoders[str(handler.handler_id)]
+        return decode(value, decoder)
 
     @classmethod
     def create_for_field_definition(
