@@ -30,9 +30,6 @@ def round_keys(settings: Settings) -> list[SigningKey]:
     Raises:
         SettingsError: `RANDOM_SIGNING_KEY` or one of `RANDOM_PREVIOUS_KEYS` is no key.
     """
-    text = settings.random_signing_key.reveal()
-    if not text:
-        return SigningKey(derive_keys(settings, _PURPOSE)[0])
     stand_ins = [SigningKey(seed) for seed in derive_keys(settings, _PURPOSE)]
     former = settings.random_previous_keys.reveal().split(",")
     before = [_derive(text, "RANDOM_PREVIOUS_KEYS") for text in former if text.strip()]
