@@ -45,6 +45,7 @@ def settings(resource: ServiceLayer) -> dict[str, str | int | bool]:
     api = resource.spec.api
     return {
         **_proxies(resource),
+        **_rate_limit(resource),
         "listen_addr": LISTEN_ADDR,
         "log_format": api.log_format,
         "log_level": api.log_level,
@@ -62,3 +63,10 @@ def _proxies(resource: ServiceLayer) -> dict[str, str]:
     if not resource.spec.network_policy.enabled:
         return {}
     return {"trusted_proxies": ",".join(PRIVATE_NETWORKS)}
+
+
+def _rate_limit(resource: ServiceLayer) -> dict[str, str]:
+    """Leave the pace of requests to the Ingress where the spec gives it one: one limit, not two."""
+    expose = resource.spec.expose
+    limited = expose.mode == "Ingress" and expose.rate_limit is not None
+    return {"rate_limit": "off"} if limited else {}

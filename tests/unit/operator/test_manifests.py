@@ -231,6 +231,14 @@ def test_proxies_are_believed_only_behind_the_network_policy() -> None:
     assert template({**EMBEDDED, "networkPolicy": {"enabled": False}}) != template(EMBEDDED)
 
 
+def test_the_api_leaves_the_rate_limit_to_an_ingress_that_has_one() -> None:
+    expose = {"mode": "Ingress", "host": "api.example.com"}
+    limited = {**expose, "rateLimit": {"requestsPerSecond": 50, "burst": 50}}
+
+    assert 'rate_limit: "off"' in config_data(layer({**EMBEDDED, "expose": limited}))["config.yaml"]
+    assert "rate_limit" not in config_data(layer({**EMBEDDED, "expose": expose}))["config.yaml"]
+
+
 def test_a_changed_secret_rolls_the_pods() -> None:
     changed = msgspec.structs.replace(EMBEDDED_INPUTS, secret_fingerprint="other")
 
