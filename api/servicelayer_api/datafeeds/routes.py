@@ -9,7 +9,6 @@ from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from servicelayer_api.datafeeds.errors import RoundNotFound
 from servicelayer_api.datafeeds.models import (
     DataFeed,
     DataFeedUpdate,
@@ -26,7 +25,6 @@ from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
 _READ: Final = {"scope": "datafeeds:read"}
 _WRITE: Final = {"scope": "datafeeds:write"}
-_MAX_DIGITS: Final = 18
 
 _Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
 _Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
@@ -243,10 +241,7 @@ async def get_round(
     round_id: FromPath[str],
 ) -> SignedRound:
     """Give a record."""
-    if not (round_id.isascii() and round_id.isdigit() and len(round_id) <= _MAX_DIGITS):
-        raise RoundNotFound("a round is named by its number")
-    number = int(round_id)
-    return await datafeeds.get_round(caller_of(request.scope), account_id, feed_id, number)
+    return await datafeeds.get_round(caller_of(request.scope), account_id, feed_id, round_id)
 
 
 @get(

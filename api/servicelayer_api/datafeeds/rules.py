@@ -41,6 +41,7 @@ _LARGEST_THRESHOLD: Final = 10**12
 _LARGEST_WEIGHT: Final = 1_000_000
 _MOST_TAGS: Final = 64
 _MOST_METADATA: Final = 64
+_MAX_ROUND_DIGITS: Final = 18
 _LONGEST_PAIR: Final = 64
 _LONGEST_TEXT: Final = 1024
 _MILLENNIUM: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -208,6 +209,12 @@ def check_due(feed: StoredFeed, price: int, now: datetime) -> None:
     due = now - feed.accepted_at >= heartbeat_of(feed)
     if not due and not aggregation.moved(feed.price, price, feed.threshold_ppm):
         raise ThresholdsNotMet("neither heartbeat nor deviation call for a new round yet")
+
+
+def read_round_number(text: str) -> int:
+    """Read the number of a round; 0, which no round has, for anything else."""
+    plain = text.isascii() and text.isdigit() and len(text) <= _MAX_ROUND_DIGITS
+    return int(text) if plain else 0
 
 
 def scale(price: int, places: int) -> int:

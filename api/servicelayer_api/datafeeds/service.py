@@ -256,7 +256,7 @@ class DataFeeds:
         return views.latest(feed, closing, feed.price_at, rules.state(feed, now))
 
     async def get_round(
-        self, caller: Caller, account_id: str, feed_id: str, round_id: int
+        self, caller: Caller, account_id: str, feed_id: str, round_id: str
     ) -> SignedRound:
         """Give the signed record of an accepted round.
 
@@ -267,9 +267,10 @@ class DataFeeds:
         """
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
-            accepted = await store.find_round(connection, feed.id, round_id)
-        if accepted is None:
-            raise RoundNotFound(f"round {round_id} of the data feed is not accepted")
+            number = rules.read_round_number(round_id)
+            accepted = number and await store.find_round(connection, feed.id, number)
+        if not accepted:
+            raise RoundNotFound("no round of this number is accepted")
         return views.signed_round(accepted)
 
     async def list_rounds(

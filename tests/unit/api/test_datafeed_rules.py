@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from servicelayer_api.datafeeds.models import (
     UpdateRequest,
 )
 from servicelayer_api.datafeeds.signatures import SignerRefusedError
+from servicelayer_api.datafeeds.signing import round_keys
 from servicelayer_api.datafeeds.verification import (
     UnreadableRoundError,
     find_faults,
@@ -39,6 +41,7 @@ from servicelayer_api.datafeeds.views import signed_round
 from servicelayer_api.errors import Invalid
 from servicelayer_api.ids import new_id
 from servicelayer_api.quotes.aggregation import METHODS
+from servicelayer_api.settings import Secret, Settings, SettingsError
 from support.signers import KINDS, EdSigner, WalletSigner, signed_update
 
 if TYPE_CHECKING:
@@ -407,3 +410,30 @@ def test_a_changed_envelope_does_not_hold(member: str) -> None:
 def test_what_is_no_signed_round_is_not_read(raw: bytes) -> None:
     with pytest.raises(UnreadableRoundError):
         read_document(raw)
+
+
+def test_the_key_of_rounds_follows_from_the_settings_and_former_ones_stay_known() -> None:
+    old, new = (base64.b64encode(bytes([number] * 32)).decode() for number in (1, 2))
+    root = "ab" * 32
+    alone = round_keys(Settings(secret_encryption_key=Secret(root)))
+    before = round_keys(
+        Settings(secret_encryption_key=Secret(root), random_signing_key=Secret(old))
+    )
+    after = round_keys(
+        Settings(
+            secret_encryption_key=Secret("cd" * 32),
+            secret_encryption_key_previous=Secret(root),
+            random_signing_key=Secret(new),
+            random_previous_keys=Secret(old),
+        )
+    )
+    known = {key.public for key in after}
+    assert {alone[0].public, before[0].public} < known
+    assert after[0].public not in {alone[0].public, before[0].public}
+    # It is derived: the key of randomness itself signs no round.
+    assert SigningKey(bytes([2] * 32)).public not in known
+
+
+def test_a_signing_key_that_is_none_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="RANDOM_SIGNING_KEY"):
+        round_keys(Settings(random_signing_key=Secret("short")))
