@@ -58,7 +58,10 @@ class DisturbedDatabase(Database):
         """Wait until nothing that was planned can happen any more."""
         self.next = None
         while self._killing:
-            await asyncio.gather(*self._killing)
+            # Not left to their callbacks: waiting for tasks that are done gives these no turn.
+            under_way = set(self._killing)
+            await asyncio.gather(*under_way)
+            self._killing -= under_way
 
     async def end(self) -> None:
         """Close everything."""
