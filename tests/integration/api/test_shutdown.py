@@ -112,8 +112,8 @@ def test_several_processes_serve_one_port_and_stop_together(
         assert api.wait() == 0
         assert [caller.failures for caller in callers] == [[] for _ in callers]
     # Each process says once that it serves and once that it has stopped.
-    assert api.output().count('"message": "serving"') == 2
-    assert api.output().count('"message": "stopped"') == 2
+    assert api.output().count('"message":"serving"') == 2
+    assert api.output().count('"message":"stopped"') == 2
 
 
 def test_one_process_that_is_killed_ends_all_of_them(database_url: str, tmp_path: Path) -> None:

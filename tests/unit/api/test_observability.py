@@ -51,6 +51,35 @@ def test_a_line_is_json_with_level_time_and_request() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("half \ud800 pair", "half \ud800 pair"),
+        ("two\nlines", "two\nlines"),
+        ({1: "a", "b": None}, {"1": "a", "b": None}),
+        (float("inf"), None),
+        (2**70, 2**70),
+    ],
+)
+def test_an_odd_value_is_told_in_one_line_and_never_keeps_a_line_from_being_written(
+    value: object, seen: object
+) -> None:
+    out = _configured()
+
+    structlog.get_logger("here").info("odd", value=value)
+
+    assert out.getvalue().count("\n") == 1
+    assert json.loads(out.getvalue())["value"] == seen
+
+
+def test_a_value_of_no_json_type_is_told_by_its_representation() -> None:
+    out = _configured()
+
+    structlog.get_logger("here").info("odd", value=pytest)
+
+    assert "module 'pytest'" in json.loads(out.getvalue())["value"]
+
+
 def test_lines_below_the_level_are_not_written() -> None:
     out = _configured(log_level="warning")
 
