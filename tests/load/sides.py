@@ -78,7 +78,7 @@ def product(database_url: str, folder: Path, **environment: str) -> Generator[Si
     """Run the product as it is served, with the rate limit of a proxy in front of it."""
     settings = {
         "RATE_LIMIT": "off",
-        "LOG_LEVEL": "warning",
+        "LOG_LEVEL": "info",
         "PYTHONWARNINGS": "default",
         "EGRESS_ALLOW": "127.0.0.1/32",
         **environment,
