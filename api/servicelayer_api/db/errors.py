@@ -35,6 +35,8 @@ _LOGIN = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
+# Met before the migrations have run, when this program is newer than the schema.
+_BEHIND = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
 
@@ -46,6 +48,8 @@ def translate(exc: BaseException) -> ServiceError | None:
         return Unavailable("the database does not answer")
     if isinstance(exc, _RETRY):
         return Unavailable("the database is busy with a competing change; try again")
+    if isinstance(exc, _BEHIND):
+        return Unavailable("the database is not migrated for this version yet")
     if isinstance(exc, asyncpg.DataError) or _unencodable(exc):
         return Invalid("a value in the request cannot be stored")
     return None

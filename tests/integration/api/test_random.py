@@ -367,6 +367,7 @@ import asyncio, os, signal, sys
 from uuid import UUID
 from prometheus_client import CollectorRegistry
 from servicelayer_api.accounts.service import Accounts
+from servicelayer_api.admin.quotas import Quotas
 from servicelayer_api.audit.service import AuditLog
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
@@ -380,7 +381,8 @@ async def main(url, account, tenant):
     database = Database(url)
     await database.open()
     audit = AuditLog(database, SystemClock(), CollectorRegistry(), to_file=False)
-    accounts = Accounts(database, SystemClock(), audit)
+    clock = SystemClock()
+    accounts = Accounts(database, clock, audit, Quotas(database, clock))
     commits = GroupCommit(database, audit, accounts, DrawKey(bytes(range(32))).public)
     credential = Credential(user="u", role=Role.TOKEN, kind=CredentialKind.STATIC)
     caller = Caller(

@@ -69,10 +69,12 @@ def test_it_is_not_ready_over_an_empty_database_when_told_not_to_migrate(
         assert answer.json()["status"] == "unavailable"
         assert answer.headers["content-type"] == "application/problem+json"
         with api.client() as client:
+            refused = client.get("/accounts")
             (store,) = [
                 m for m in client.get("/system/status").json()["modules"] if m["name"] == "store"
             ]
         assert "servicelayer-api migrate" in store["ready_error"]
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
 
 
 async def test_it_is_ready_again_after_the_database_came_back_without_a_restart(

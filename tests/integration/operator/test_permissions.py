@@ -51,6 +51,26 @@ def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
             "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "operator"},
             "subjects": [subject],
         },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": f"operator-{namespace}"},
+            "rules": [
+                {
+                    "apiGroups": ["apiextensions.k8s.io"],
+                    "resources": ["customresourcedefinitions"],
+                    "resourceNames": ["servicelayers.servicelayer.r3e.network"],
+                    "verbs": ["get"],
+                }
+            ],
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"operator-{namespace}"},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": f"operator-{namespace}"},
+            "subjects": [subject],
+        },
     )
     kubeconfig = scene.plane.kubectl.service_account_kubeconfig(
         namespace, "operator", scene.folder / "operator.kubeconfig"
