@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.admin.requests import RequestQuota
@@ -26,7 +27,7 @@ def sharing(requests: RequestQuota) -> Callable[[asyncio.Event], Awaitable[None]
     async def run(stop: asyncio.Event) -> None:
         failing, rounds = False, 0
         while True:
-            stopping = await _pause(stop)
+            stopping = await stopped_within(stop, _PAUSE)
             try:
                 await requests.share()
                 if rounds % _PRUNE_EVERY == 0:
@@ -42,12 +43,3 @@ def sharing(requests: RequestQuota) -> Callable[[asyncio.Event], Awaitable[None]
                 return
 
     return run
-
-
-async def _pause(stop: asyncio.Event) -> bool:
-    try:
-        async with asyncio.timeout(_PAUSE):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

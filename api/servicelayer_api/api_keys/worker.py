@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.errors import Unavailable
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.api_keys.service import ApiKeys
@@ -20,11 +21,7 @@ def usage_writer(api_keys: ApiKeys) -> Callable[[asyncio.Event], Awaitable[None]
 
     async def run(stop: asyncio.Event) -> None:
         while not stop.is_set():
-            try:
-                async with asyncio.timeout(_INTERVAL):
-                    await stop.wait()
-            except TimeoutError:
-                pass
+            await stopped_within(stop, _INTERVAL)
             await _write(api_keys)
 
     return run

@@ -14,6 +14,7 @@ import structlog
 
 from servicelayer_api.audit.sealer import BATCH
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,7 +74,7 @@ def sealing(sealer: Sealer) -> Callable[[asyncio.Event], Awaitable[None]]:
                 if failing:
                     _log.info("audit entries are sealed again")
                 failing = False
-            await _pause(stop, _SEAL_PAUSE)
+            await stopped_within(stop, _SEAL_PAUSE)
         if lease:
             with suppress(ServiceError):
                 await sealer.seal(lease)
@@ -113,7 +114,7 @@ class _Writer:
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop, then what is left."""
         while not stop.is_set():
-            await _pause(stop, _PAUSE)
+            await stopped_within(stop, _PAUSE)
             await self._empty(keep=self._keep)
         await self._empty(keep=False)
 
@@ -141,11 +142,3 @@ class _Writer:
             _log.info("audit entries are written again", target=self._target)
         self._failing = False
         return True
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.errors import Unavailable
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.auth.service import Logins
@@ -19,12 +20,8 @@ def sweeper(logins: Logins) -> Callable[[asyncio.Event], Awaitable[None]]:
     """The loop."""
 
     async def run(stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(_INTERVAL):
-                    await stop.wait()
-            except TimeoutError:
-                await _sweep(logins)
+        while not await stopped_within(stop, _INTERVAL):
+            await _sweep(logins)
 
     return run
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from servicelayer_api.datafeeds import store
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.datafeeds.metrics import FeedMetrics
@@ -31,10 +32,6 @@ def watch(database: Database, metrics: FeedMetrics) -> Callable[[asyncio.Event],
                     metrics.show(await store.list_figures(connection))
             except ServiceError as exc:
                 _log.debug("the figures of data feeds cannot be read", reason=str(exc))
-            try:
-                async with asyncio.timeout(_PAUSE):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await stopped_within(stop, _PAUSE)
 
     return run

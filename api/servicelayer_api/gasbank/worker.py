@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -11,8 +10,10 @@ from servicelayer_api.db.leases import acquire_lease
 from servicelayer_api.errors import Unavailable
 from servicelayer_api.gasbank.store import ledger
 from servicelayer_api.ids import new_id
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.db import Database
@@ -38,7 +39,7 @@ def settler(settlement: Settlement, interval: float) -> Callable[[asyncio.Event]
             except Unavailable:
                 # The database is away; nothing is lost, leases run out by themselves.
                 wait = min(interval, 1.0)
-            await _pause(stop, wait)
+            await stopped_within(stop, wait)
 
     return run
 
@@ -69,7 +70,7 @@ class LedgerChecker:
                     _log.error(
                         "ledger_not_balanced", drift=self.last.drift, faults=self.last.faults
                     )
-            await _pause(stop, wait)
+            await stopped_within(stop, wait)
 
     async def run_once(self) -> Check | None:
         """Judge the ledger if it is this replica's turn; give the last verdict of any."""
@@ -80,11 +81,3 @@ class LedgerChecker:
             check = await ledger.judge(connection, seconds=_PATIENCE)
             await ledger.keep_check(connection, check)
             return check
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -6,7 +6,6 @@ way.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,8 +13,11 @@ from prometheus_client import Counter, Gauge
 
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.oracle import queue_store, rules
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
+
     from prometheus_client import CollectorRegistry
 
     from servicelayer_api.audit import AuditLog
@@ -87,7 +89,7 @@ class Watch:
             else:
                 self._failing = False
             turn += 1
-            await _pause(stop)
+            await stopped_within(stop, _PAUSE)
 
     async def expire(self) -> int:
         """End some requests that have lived too long; gives how many."""
@@ -119,11 +121,3 @@ class Watch:
         self._open.set(backlog.open_requests)
         self._oldest.set(backlog.oldest_seconds)
         self._dead.set(backlog.dead_letters)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_PAUSE):
-            await stop.wait()
-    except TimeoutError:
-        return

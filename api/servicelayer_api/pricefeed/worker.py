@@ -12,6 +12,7 @@ import structlog
 
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.pricefeed import store
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,7 +46,7 @@ def watch(
                     metrics.show(await store.list_figures(connection, frozen_rounds))
             except ServiceError as exc:
                 _log.debug("the figures of price feeds cannot be read", reason=str(exc))
-            await _pause(stop, _WATCH_PAUSE)
+            await stopped_within(stop, _WATCH_PAUSE)
 
     return run
 
@@ -64,7 +65,7 @@ class _Fetcher:
                 claims = await self._claim(room) if room else []
                 self._begin(claims)
                 if len(claims) < room:
-                    await _pause(stop, _PAUSE)
+                    await stopped_within(stop, _PAUSE)
                 else:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -101,11 +102,3 @@ class _Fetcher:
         if exc is None and self._failing:
             _log.info("prices are written again")
         self._failing = exc is not None
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.web.feature import stopped_within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.random.service import Randomness
@@ -23,8 +23,7 @@ def answer_writer(randomness: Randomness) -> Callable[[asyncio.Event], Awaitable
 
     async def run(stop: asyncio.Event) -> None:
         while not stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PAUSE)
+            await stopped_within(stop, _PAUSE)
             await _write(randomness)
 
     return run

@@ -32,6 +32,16 @@ class Worker(msgspec.Struct, frozen=True):
     run: Callable[[asyncio.Event], Awaitable[None]]
 
 
+async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait between two rounds of a loop; tell whether the loop was told to stop meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 class Core(msgspec.Struct, frozen=True, kw_only=True):
     """What the program gives to every feature."""
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from servicelayer_api.web.feature import stopped_within
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
@@ -72,7 +74,7 @@ class Lifecycle:
 
     async def _probe_forever(self) -> None:
         before = {s.module.name: s.ready for s in self._modules.states()}
-        while not await self._stopping_within(self._interval):
+        while not await stopped_within(self._stop, self._interval):
             await self._modules.probe()
             for state in self._modules.states():
                 name, ready = state.module.name, state.ready
@@ -89,16 +91,8 @@ class Lifecycle:
                 await worker.run(self._stop)
             except Exception:  # noqa: BLE001 - whatever a worker raises, it is started again
                 _log.exception("worker crashed", worker=worker.name, retry_seconds=pause)
-                await self._stopping_within(pause)
+                await stopped_within(self._stop, pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 # A worker that returns has nothing left to do.
                 return
-
-    async def _stopping_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            return False
-        return True

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.errors import Unavailable
-from servicelayer_api.web.feature import Feature, Worker
+from servicelayer_api.web.feature import Feature, Worker, stopped_within
 from servicelayer_api.web.idempotency import Idempotency
 from servicelayer_api.web.keys import derive_keys
 from servicelayer_api.web.rate_limit import AddressLimit, CallerLimit, RateLimiter
@@ -77,12 +77,8 @@ def _every(
     seconds: float, work: Callable[[], Awaitable[None]]
 ) -> Callable[[asyncio.Event], Awaitable[None]]:
     async def run(stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(seconds):
-                    await stop.wait()
-            except TimeoutError:
-                await _try(work)
+        while not await stopped_within(stop, seconds):
+            await _try(work)
 
     return run
 
