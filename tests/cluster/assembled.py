@@ -196,7 +196,7 @@ def _apply_addons(run: _Run) -> None:
     with timed("cluster objects applied"):
         kubectl.apply(*objects, manager="servicelayer-cluster")
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(types))
-        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        kubectl.wait_established()
         kubectl.apply(gateway_class(), manager="servicelayer-cluster")
     run.state.digests["addons"] = digest
     run.save()

@@ -100,7 +100,7 @@ def _config() -> dict[str, Any]:
 def _deploy_ingress(kubectl: Kubectl) -> None:
     types = ensure("gateway-api") / "standard"
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(types))
-    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    kubectl.wait_established()
     kubectl.apply(*_ingress_objects(), gateway_class(), manager="servicelayer-cluster")
     kubectl("-n", "traefik", "rollout", "status", "daemonset/traefik", "--timeout=180s")
 

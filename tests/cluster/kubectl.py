@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,29 @@ class Kubectl:
             *("-f", "-"),
             stdin=json.dumps(bundle),
         )
+
+    def wait_established(self, *definitions: str, seconds: float = 60) -> None:
+        """Wait until the API server serves these resource definitions, by default all there are.
+
+        `kubectl wait` cannot: it ends with an error where a new definition has no conditions yet.
+        """
+        deadline = time.monotonic() + seconds
+        while waiting := self._not_established(definitions):
+            if time.monotonic() > deadline:
+                text = f"not served after {seconds:.0f} s: {', '.join(waiting)}"
+                raise ClusterError(text)
+            time.sleep(0.2)
+
+    def _not_established(self, definitions: tuple[str, ...]) -> list[str]:
+        found = self.json("get", "crd")["items"]
+        served = {
+            item["metadata"]["name"]: any(
+                condition["type"] == "Established" and condition["status"] == "True"
+                for condition in item.get("status", {}).get("conditions") or []
+            )
+            for item in found
+        }
+        return [name for name in definitions or served if not served.get(name)]
 
     def service_account_kubeconfig(
         self, namespace: str, name: str, path: Path, *, duration: str = "1h"

@@ -49,10 +49,7 @@ def install_definition(cluster: Cluster) -> bool:
     changed = Helm(cluster.kubeconfig).install(
         "servicelayer-operator-crds", CRDS_CHART, namespace=SYSTEM
     )
-    cluster.kubectl(
-        *("wait", "--for=condition=Established", "--timeout=60s"),
-        "crd/servicelayers.servicelayer.r3e.network",
-    )
+    cluster.kubectl.wait_established("servicelayers.servicelayer.r3e.network")
     return changed
 
 

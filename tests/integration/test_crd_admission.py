@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cluster.kubectl import Kubectl
 
 NAMESPACE = "crd-admission"
-CRD = f"crd/{resource.PLURAL}.{resource.GROUP}"
+CRD = f"{resource.PLURAL}.{resource.GROUP}"
 
 UNSAFE_UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "embedded to a database of one's own": (
@@ -90,7 +90,7 @@ SAFE_UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     kubectl = control_plane.kubectl
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
-    kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+    kubectl.wait_established(CRD)
     assert wait_until(lambda: explained(kubectl), seconds=30)
     kubectl("create", "namespace", NAMESPACE)
     yield kubectl
@@ -123,7 +123,7 @@ def try_out(kubectl: Kubectl, verb: str, spec: dict[str, Any], name: str = "demo
 def test_the_api_server_takes_the_crd_whole(kubectl: Kubectl) -> None:
     conditions = {
         condition["type"]: condition["status"]
-        for condition in kubectl.json("get", CRD)["status"]["conditions"]
+        for condition in kubectl.json("get", "crd", CRD)["status"]["conditions"]
     }
 
     assert conditions == {"Established": "True", "NamesAccepted": "True"}
