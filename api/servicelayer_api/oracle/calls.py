@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from servicelayer_api.oracle.models import MASK
+from servicelayer_api.oracle.masking import mask
 from servicelayer_api.oracle.paths import PathError, find_value, parse_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{1,64})?(?:[eE][
 _SUCCESS: Final = range(200, 300)
 _TRANSIENT: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
-_SHORTEST_SECRET: Final = 6
 
 # Numbers of the form above have less than 400 digits between them.
 _EXACT: Final = Context(prec=400)
@@ -182,15 +181,6 @@ def format_median(numbers: Iterable[Decimal]) -> str:
         median = _EXACT.divide(both, Decimal(2))
     text = format(median, "f")
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
-
-
-def mask(text: str, secret: Credentials) -> str:
-    """Take a source's credentials out of a text that others may read."""
-    for value in sorted((*secret.headers.values(), secret.body), key=len, reverse=True):
-        for part in (value, *value.split()):
-            if len(part) >= _SHORTEST_SECRET:
-                text = text.replace(part, MASK)
-    return text
 
 
 def origin(url: str) -> tuple[str, str] | None:

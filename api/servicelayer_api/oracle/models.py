@@ -16,9 +16,6 @@ type DeadReason = Literal["attempts", "expired"]
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """How the contract writes a time that has not come."""
 
-MASK: Final = "***"
-"""What is shown in place of a credential; sent back, it means: as it was."""
-
 _SOURCE_NAMES: Final = {
     "id": "ID",
     "account_id": "AccountID",
@@ -70,7 +67,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, rename=_SOURCE_NAMES):
         description: Free text.
         url: What is called.
         method: HTTP method in capitals.
-        headers: Names of the headers that are sent, each with the mask for its value.
+        headers: The headers that are sent; values that may be credentials are masked.
         body: The mask when there is one, else empty.
         result_path: Where in a JSON answer the result stands; empty for the whole answer.
         enabled: Whether it is called.
@@ -101,7 +98,7 @@ class StoredSource(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     url: str
     method: str
-    header_names: tuple[str, ...]
+    shown_headers: dict[str, str]
     has_body: bool
     credentials: bytes | None
     result_path: str
@@ -124,7 +121,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to make a data source. `headers` and `body` are kept sealed and shown masked."""
+    """What is sent to make a data source. `headers` and `body` are kept sealed.
+
+    The body is shown masked, and so is each header's value that may be a credential.
+    """
 
     name: str = ""
     url: str = ""

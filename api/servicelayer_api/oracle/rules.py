@@ -14,7 +14,8 @@ from servicelayer_api.errors import Invalid
 from servicelayer_api.ids import parse_id
 from servicelayer_api.oracle.calls import MOST_ALTERNATES, origin, split_payload
 from servicelayer_api.oracle.errors import RequestState
-from servicelayer_api.oracle.models import MASK, Credentials, Source, StoredSource, Verdict
+from servicelayer_api.oracle.masking import MASK, is_harmless, shown_headers
+from servicelayer_api.oracle.models import Credentials, Source, StoredSource, Verdict
 from servicelayer_api.oracle.paths import PathError, parse_path
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def new_source(
         description=new.description,
         url=new.url,
         method=new.method.strip().upper() or "GET",
-        header_names=tuple(credentials.headers),
+        shown_headers=shown_headers(credentials.headers),
         has_body=bool(credentials.body),
         credentials=None,
         result_path=new.result_path,
@@ -112,7 +113,7 @@ def changed_source(
         description=_either(change.description, source.description),
         url=_either(change.url, source.url),
         method=_either(change.method, source.method).strip().upper(),
-        header_names=tuple(credentials.headers),
+        shown_headers=shown_headers(credentials.headers),
         has_body=bool(credentials.body),
         result_path=_either(change.result_path, source.result_path),
         enabled=_either(change.enabled, source.enabled),
@@ -129,7 +130,7 @@ def changed_source(
 
 
 def show(source: StoredSource) -> Source:
-    """Show a source: of its credentials the names only."""
+    """Show a source without its credentials."""
     return Source(
         id=source.id,
         account_id=source.account_id,
@@ -137,7 +138,7 @@ def show(source: StoredSource) -> Source:
         description=source.description,
         url=source.url,
         method=source.method,
-        headers=dict.fromkeys(source.header_names, MASK),
+        headers=source.shown_headers,
         body=MASK if source.has_body else "",
         result_path=source.result_path,
         enabled=source.enabled,
@@ -323,7 +324,8 @@ def _stale_credentials(
     """Find what would go to a new origin without having been sent for it."""
     faults: list[tuple[str, str]] = []
     sent = _either(change.headers, None) or {}
-    if any(sent.get(name, MASK) == MASK for name in wanted.headers):
+    secret = [name for name, value in wanted.headers.items() if not is_harmless(name, value)]
+    if any(sent.get(name, MASK) == MASK for name in secret):
         faults.append(("headers", "must be sent anew, with their values, for another origin"))
     if wanted.body and kept.body and change.body in {UNSET, MASK}:
         faults.append(("body", "must be sent anew for another origin"))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from servicelayer_api.oracle.models import DeadReason, RedriveRequest
 
 _SOURCE: Final = (
-    "id, account_id, name, description, url, method, header_names, has_body, credentials, "
-    "result_path, enabled, created_at, updated_at"
+    "id, account_id, name, description, url, method, header_names, header_values, "
+    "has_body, credentials, result_path, enabled, created_at, updated_at"
 )
 _REQUEST: Final = (
     "id, account_id, source_id, status, attempts, payload, result_path, result, error, "
@@ -57,7 +57,7 @@ async def insert_source(connection: Connection, source: StoredSource) -> None:
     try:
         await connection.execute(
             f"INSERT INTO oracle_sources ({_SOURCE}) "  # noqa: S608 - fixed names
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             *_source_row(source),
         )
     except asyncpg.UniqueViolationError as exc:
@@ -73,8 +73,8 @@ async def update_source(connection: Connection, source: StoredSource) -> None:
     try:
         await connection.execute(
             "UPDATE oracle_sources SET account_id = $2, name = $3, description = $4, url = $5, "
-            "method = $6, header_names = $7, has_body = $8, credentials = $9, result_path = $10, "
-            "enabled = $11, created_at = $12, updated_at = $13 WHERE id = $1",
+            "method = $6, header_names = $7, header_values = $8, has_body = $9, credentials = $10, "
+            "result_path = $11, enabled = $12, created_at = $13, updated_at = $14 WHERE id = $1",
             *_source_row(source),
         )
     except asyncpg.UniqueViolationError as exc:
@@ -345,7 +345,8 @@ def _source_row(source: StoredSource) -> tuple[object, ...]:
         source.description,
         source.url,
         source.method,
-        list(source.header_names),
+        list(source.shown_headers),
+        list(source.shown_headers.values()),
         source.has_body,
         source.credentials,
         source.result_path,
@@ -363,7 +364,7 @@ def _source(row: asyncpg.Record) -> StoredSource:
         description=row["description"],
         url=row["url"],
         method=row["method"],
-        header_names=tuple(row["header_names"]),
+        shown_headers=dict(zip(row["header_names"], row["header_values"], strict=True)),
         has_body=row["has_body"],
         credentials=row["credentials"],
         result_path=row["result_path"],

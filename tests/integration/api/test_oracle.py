@@ -210,6 +210,7 @@ def test_credentials_are_sent_to_the_source_and_seen_nowhere_else(
         shown = tenant.get(path)
         assert (shown["Headers"], shown["Body"]) == ({"Authorization": "***"}, "***")
         tenant.patch(path, headers={"authorization": "***", "X-More": "1"})
+        assert tenant.get(path)["Headers"] == {"authorization": "***", "X-More": "1"}
         tenant.outcome(tenant.ask(source))
         assert stub.calls[-1].headers["authorization"] == f"Bearer {CANARY}"
         assert stub.calls[-1].headers["x-more"] == "1"

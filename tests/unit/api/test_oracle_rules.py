@@ -15,8 +15,8 @@ from servicelayer_api.errors import Invalid
 from servicelayer_api.ids import new_id
 from servicelayer_api.oracle import calls, rules
 from servicelayer_api.oracle.errors import RequestState, RunnerTokenRequired
+from servicelayer_api.oracle.masking import MASK
 from servicelayer_api.oracle.models import (
-    MASK,
     Claim,
     Credentials,
     Holding,
@@ -359,6 +359,43 @@ def test_a_source_is_shown_without_its_credentials() -> None:
     assert (shown.headers, shown.body) == ({"X-Key": MASK}, MASK)
     assert "v" not in shown.headers.values()
     assert "***" in repr(_pair(**KEPT)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Feed", "12345678"),
+        ("X-Key", "v"),
+        ("x-api-key", "k"),
+        ("AUTHORIZATION", "x"),
+        ("Proxy-Authorization", "x"),
+        ("Cookie", "a=b"),
+        ("X-Session", "1"),
+        ("X-Signature", "ab"),
+        ("X-User", "me"),
+        ("Accepts", "text/html"),
+    ],
+)
+def test_a_value_that_may_be_a_credential_is_masked(name: str, value: str) -> None:
+    assert rules.show(_source(headers={name: value})).headers == {name: MASK}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("accept", "application/json"), ("Content-Type", "text/plain"), ("X-Api", "1234567")],
+)
+def test_a_value_that_cannot_be_a_credential_is_shown(name: str, value: str) -> None:
+    assert rules.show(_source(headers={name: value})).headers == {name: value}
+
+
+def test_only_what_may_be_a_credential_must_be_sent_anew_for_another_origin() -> None:
+    kept = {"headers": {"Accept": "application/json", "X-Key": "v"}}
+    moved = {"url": "https://b.com/"}
+    with pytest.raises(Invalid):
+        _changed(moved, **kept)
+    assert _changed(moved, headers={"Accept": "application/json"})[0].url == "https://b.com/"
+    both = {"Accept": "application/json", "X-Key": "v"}
+    assert _changed({**moved, "headers": both}, **kept)[1] == Credentials(headers=both)
 
 
 def test_a_request_names_sources_by_id() -> None:
