@@ -16,11 +16,13 @@ from cluster.helm import Helm
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tidy_demo(real_cluster: Cluster) -> Iterator[Cluster]:
-    """A demo that was there before stays; one that this test made goes."""
+    """A demo that was there before stays; one that these tests made goes."""
     kubectl = real_cluster.kubectl
-    was_there = kubectl("get", "namespace", demo.NAMESPACE, check=False).returncode == 0
+    phase = ("get", "namespace", demo.NAMESPACE, "-o", "jsonpath={.status.phase}")
+    # One that is on its way out is none: what is made after it is ours.
+    was_there = kubectl(*phase, check=False).stdout == "Active"
     yield real_cluster
     if not was_there:
         kubectl("-n", demo.NAMESPACE, "delete", "sl", "--all")
