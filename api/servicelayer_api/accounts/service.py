@@ -147,9 +147,10 @@ class Accounts:
         found = self._may_reach(caller, account_id)
         rules.check_not_account_key(principal)
         async with self._database.transaction() as connection:
-            if not await store.delete_account(connection, found, tenant):
+            gone = await store.delete_account(connection, found, tenant)
+            if gone is None:
                 raise AccountNotFound("account not found")
-            await self._record(connection, caller, "account.delete", 204, found)
+            await self._record(connection, caller, "account.delete", 204, found, before=gone)
         for told in self._when_closed:
             told(found)
 
@@ -218,9 +219,12 @@ class Accounts:
         async with self._database.transaction() as connection:
             account = await self.reach(connection, caller, account_id, write=True)
             found = parse_id(wallet_id)
-            if found is None or not await store.delete_wallet(connection, account.id, found):
+            gone = await store.delete_wallet(connection, account.id, found) if found else None
+            if gone is None:
                 raise WalletNotFound("wallet not found")
-            await self._record(connection, caller, "wallet.delete", 204, account.id, found)
+            await self._record(
+                connection, caller, "wallet.delete", 204, account.id, gone.id, before=gone
+            )
 
     async def reach(
         self, connection: Connection, caller: Caller, account_id: str, *, write: bool = False

@@ -109,19 +109,21 @@ async def update_account(connection: Connection, account: Account) -> None:
     )
 
 
-async def delete_account(connection: Connection, account_id: UUID, tenant: str) -> bool:
-    """Delete an account and all that hangs on it; tell whether it was there.
+async def delete_account(connection: Connection, account_id: UUID, tenant: str) -> Account | None:
+    """Delete an account and all that hangs on it; give what it was, if it was there.
 
     Raises:
         AccountInUse: something that must not be lost hangs on it.
     """
     try:
         row = await connection.fetchrow(
-            "DELETE FROM accounts WHERE id = $1 AND tenant = $2 RETURNING id", account_id, tenant
+            f"DELETE FROM accounts WHERE id = $1 AND tenant = $2 RETURNING {_ACCOUNT}",  # noqa: S608 - fixed names
+            account_id,
+            tenant,
         )
     except asyncpg.ForeignKeyViolationError as exc:
         raise AccountInUse("the account holds gas") from exc
-    return row is not None
+    return None if row is None else _account(row)
 
 
 async def list_active(connection: Connection, account_ids: set[UUID]) -> set[UUID]:
@@ -196,14 +198,14 @@ async def find_wallet(connection: Connection, account_id: UUID, wallet_id: UUID)
     return None if row is None else _wallet(row)
 
 
-async def delete_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> bool:
-    """Delete a wallet of an account; tell whether it was there."""
+async def delete_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:
+    """Delete a wallet of an account; give what it was, if it was there."""
     row = await connection.fetchrow(
-        "DELETE FROM workspace_wallets WHERE id = $1 AND account_id = $2 RETURNING id",
+        f"DELETE FROM workspace_wallets WHERE id = $1 AND account_id = $2 RETURNING {_WALLET}",  # noqa: S608 - fixed names
         wallet_id,
         account_id,
     )
-    return row is not None
+    return None if row is None else _wallet(row)
 
 
 async def list_wallet_tenants(connection: Connection, wallet_address: str) -> list[str]:

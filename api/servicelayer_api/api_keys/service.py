@@ -87,6 +87,7 @@ class ApiKeys:
                 status=201,
                 account_id=account.id,
                 resource_id=key.id,
+                after=key,
             )
         return replace(key, key=text)
 
@@ -125,7 +126,8 @@ class ApiKeys:
                 scopes=old.scopes,
             )
             await store.insert_key(connection, new, tenant, rules.hash_key(text))
-            await store.update_replaced_key(connection, replace(old, expires_at=ends), new)
+            ended = replace(old, expires_at=ends, replaced_by=new.id)
+            await store.update_replaced_key(connection, ended, new)
             await self._audit.record(
                 connection,
                 caller,
@@ -133,6 +135,8 @@ class ApiKeys:
                 status=201,
                 account_id=account.id,
                 resource_id=old.id,
+                before=old,
+                after=(ended, new),
             )
         self._trusted.clear()
         return replace(new, key=text)
@@ -161,9 +165,9 @@ class ApiKeys:
         async with self._database.transaction() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
             found = parse_id(key_id)
-            if found is None or not await store.revoke_key(
-                connection, account.id, found, self._clock.now()
-            ):
+            now = self._clock.now()
+            gone = await store.revoke_key(connection, account.id, found, now) if found else None
+            if gone is None:
                 raise ApiKeyNotFound("API key not found")
             await self._audit.record(
                 connection,
@@ -171,7 +175,8 @@ class ApiKeys:
                 action="api_key.revoke",
                 status=204,
                 account_id=account.id,
-                resource_id=found,
+                resource_id=gone.id,
+                before=gone,
             )
         self._trusted.clear()
 

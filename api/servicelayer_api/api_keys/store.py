@@ -86,16 +86,18 @@ async def update_replaced_key(connection: Connection, old: ApiKey, new: ApiKey) 
     )
 
 
-async def revoke_key(connection: Connection, account_id: UUID, key_id: UUID, now: datetime) -> bool:
-    """Revoke a key of an account; tell whether it was in force."""
+async def revoke_key(
+    connection: Connection, account_id: UUID, key_id: UUID, now: datetime
+) -> ApiKey | None:
+    """Revoke a key of an account; give what it was, if it was in force."""
     row = await connection.fetchrow(
-        "UPDATE account_api_keys SET revoked_at = $3 "
-        "WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING id",
+        "UPDATE account_api_keys SET revoked_at = $3 "  # noqa: S608 - fixed names
+        f"WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING {_COLUMNS}",
         key_id,
         account_id,
         now,
     )
-    return row is not None
+    return None if row is None else _key(row)
 
 
 async def find_credential(
