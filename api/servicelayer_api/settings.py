@@ -137,6 +137,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets_max_per_account: Annotated[
         int, Meta(ge=1, le=100_000, description="Secrets an account may have")
     ] = 500
+    secrets_audit_reads: Annotated[
+        bool,
+        Meta(
+            description="Give a secret's value out only once the audit log says to whom; off saves "
+            "a row a reading, and readings then leave no trace but the access log"
+        ),
+    ] = True
 
     # Server
     listen_addr: Annotated[

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from prometheus_client import Counter
 
 from servicelayer_api.audit import rules, store
+from servicelayer_api.audit.disclosures import Disclosures
 from servicelayer_api.audit.models import Change, Draft
 from servicelayer_api.ids import new_id
 from servicelayer_api.web.pagination import Slice
@@ -97,6 +98,7 @@ class AuditLog:
         )
         self._to_file = to_file
         self._undecided: dict[UUID, tuple[str, Entry]] = {}
+        self._disclosures = Disclosures(database, self.record_many)
 
     async def record(
         self,
@@ -154,6 +156,18 @@ class AuditLog:
         entries = await store.insert_entries(connection, drafts)
         for change, entry in zip(changes, entries, strict=True):
             change.caller.recorded.append(entry)
+
+    async def record_disclosure(self, disclosed: Change) -> None:
+        """Write the entry of what a request is about to be shown, together with those of others.
+
+        Args:
+            disclosed: what is shown; nothing was changed, so it has no states.
+
+        Raises:
+            AuditUnavailable: the log cannot be written; it must not be shown.
+            Unavailable: the database is away, likewise.
+        """
+        await self._disclosures.record(disclosed)
 
     async def record_system(
         self,

@@ -3,7 +3,8 @@
 Promise: a value is in the database sealed with its account, secret, name, version, access bits and
 expiry, and nowhere else; every change makes a new version, and the last fifty are kept. People of
 the tenant manage secrets; an account key and the product's own modules read one only if its `acl`
-says so. A value is shown by `GET` of one secret and by nothing else.
+says so. A value is shown by `GET` of one secret and by nothing else, and not before the audit log
+says to whom.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from servicelayer_api.secrets.models import Reader
+from servicelayer_api.secrets.readings import Readings
 from servicelayer_api.secrets.routes import ROUTES
 from servicelayer_api.secrets.service import Secrets
 from servicelayer_api.secrets.store import SEALED
@@ -34,6 +36,7 @@ def build_service(core: Core, audit: AuditLog, accounts: Accounts, vault: Vault)
         audit,
         accounts,
         vault,
+        Readings(audit, on=core.settings.secrets_audit_reads),
         most=core.settings.secrets_max_per_account,
     )
 

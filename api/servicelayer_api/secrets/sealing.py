@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from servicelayer_api.ids import new_id
 from servicelayer_api.secrets import rules, store
+from servicelayer_api.secrets.models import StoredVersion
 from servicelayer_api.vault.errors import Undecipherable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from servicelayer_api.db import Connection
-    from servicelayer_api.secrets.models import StoredSecret, StoredVersion
+    from servicelayer_api.secrets.models import StoredSecret
     from servicelayer_api.vault import Vault
+    from servicelayer_api.web.principal import Caller
 
 
 class Sealer:
@@ -66,3 +71,29 @@ class Sealer:
                 connection, secret.account_id, plain, context=rules.context(secret, version)
             )
             await store.update_sealed(connection, version.id, sealed)
+
+
+def blank_version(
+    secret: StoredSecret,
+    caller: Caller,
+    now: datetime,
+    *,
+    number: int,
+    acl: int,
+    expires_at: datetime | None,
+    restored_from: int | None = None,
+) -> StoredVersion:
+    """A version of a secret, nothing sealed in it yet."""
+    return StoredVersion(
+        id=new_id(),
+        account_id=secret.account_id,
+        secret_id=secret.id,
+        version=number,
+        acl=acl,
+        expires_at=expires_at,
+        sealed=b"",
+        imported=False,
+        restored_from=restored_from,
+        created_by=caller.require_principal().user,
+        created_at=now,
+    )

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from servicelayer_api.ids import new_id
 from servicelayer_api.secrets import rules, store
 from servicelayer_api.secrets.errors import SecretNotFound, TooManySecrets
-from servicelayer_api.secrets.models import StoredSecret, StoredVersion
-from servicelayer_api.secrets.sealing import Sealer
+from servicelayer_api.secrets.models import StoredSecret
+from servicelayer_api.secrets.sealing import Sealer, blank_version
 from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         SecretChange,
         SecretMetadata,
         SecretVersion,
+        StoredVersion,
     )
+    from servicelayer_api.secrets.readings import Readings
     from servicelayer_api.vault import Vault
     from servicelayer_api.web.pagination import PageRequest
     from servicelayer_api.web.principal import Caller
@@ -51,6 +53,7 @@ class Secrets:
         audit: AuditLog,
         accounts: Accounts,
         vault: Vault,
+        readings: Readings,
         *,
         most: int,
     ) -> None:
@@ -60,6 +63,7 @@ class Secrets:
         self._audit = audit
         self._accounts = accounts
         self._sealer = Sealer(vault)
+        self._readings = readings
         self._most = most
 
     async def list_secrets(
@@ -115,7 +119,9 @@ class Secrets:
                 updated_at=now,
             )
             await store.insert_secret(connection, secret)
-            blank = _blank(secret, caller, now, number=1, acl=new.acl, expires_at=new.expires_at)
+            blank = blank_version(
+                secret, caller, now, number=1, acl=new.acl, expires_at=new.expires_at
+            )
             version = await self._sealer.seal(connection, secret, blank, new.value)
             await store.insert_version(connection, version)
             shown = rules.metadata(secret, version, now)
@@ -142,6 +148,7 @@ class Secrets:
             SecretAccessDenied: the access bits do not name this kind of credential.
             SecretExpired: the present version has expired, or the one that was asked for.
             Undecipherable: it was changed in the database, or its key is lost.
+            AuditUnavailable: the reading cannot be recorded.
         """
         principal = caller.require_principal()
         async with self._database.connection() as connection:
@@ -152,6 +159,7 @@ class Secrets:
             if number is not None and number != version.version:
                 version = await self._find_version(connection, secret, number)
                 value = await self._give(connection, secret, version)
+        await self._readings.note(caller, secret, version)
         return rules.disclose(secret, version, value), rules.etag(secret)
 
     async def reveal(
@@ -160,7 +168,8 @@ class Secrets:
         """Give a secret's value to a module of the product.
 
         Args:
-            connection: where to look.
+            connection: where to look and to record it; a transaction is committed before the value
+                is used.
             account_id: the account the module acts for.
             name: in any case.
             reader: which module; its bit must be set.
@@ -170,10 +179,13 @@ class Secrets:
             SecretAccessDenied: the bit is not set.
             SecretExpired: it has expired.
             Undecipherable: as `read`.
+            AuditUnavailable: as `read`.
         """
         secret, version = await self._find(connection, account_id, name)
         rules.check_reader(reader, version.acl)
-        return await self._give(connection, secret, version)
+        value = await self._give(connection, secret, version)
+        await self._readings.note_module(connection, reader, secret, version)
+        return value
 
     async def change(
         self, caller: Caller, account_id: str, name: str, change: SecretChange, if_match: str
@@ -211,7 +223,7 @@ class Secrets:
             else:
                 value = change.value
             expires_at = version.expires_at if change.expires_at is UNSET else change.expires_at
-            blank = _blank(
+            blank = blank_version(
                 secret, caller, now, number=secret.version + 1, acl=acl, expires_at=expires_at
             )
             return await self._follow(
@@ -242,7 +254,7 @@ class Secrets:
             secret, version = await self._lock(connection, account.id, name, if_match)
             old = await self._find_version(connection, secret, wanted.version)
             value = await self._sealer.open(connection, secret, old)
-            blank = _blank(
+            blank = blank_version(
                 secret,
                 caller,
                 now,
@@ -366,29 +378,3 @@ class Secrets:
             before=before,
             after=after,
         )
-
-
-def _blank(
-    secret: StoredSecret,
-    caller: Caller,
-    now: datetime,
-    *,
-    number: int,
-    acl: int,
-    expires_at: datetime | None,
-    restored_from: int | None = None,
-) -> StoredVersion:
-    """A version of a secret, nothing sealed in it yet."""
-    return StoredVersion(
-        id=new_id(),
-        account_id=secret.account_id,
-        secret_id=secret.id,
-        version=number,
-        acl=acl,
-        expires_at=expires_at,
-        sealed=b"",
-        imported=False,
-        restored_from=restored_from,
-        created_by=caller.require_principal().user,
-        created_at=now,
-    )

@@ -96,6 +96,22 @@ async def test_a_module_gets_no_secret_that_has_expired(world: World) -> None:
         await world.reveal("s", Reader.ORACLE)
 
 
+async def test_what_a_module_gets_is_in_the_audit_log(world: World) -> None:
+    await world.keep("s", Reader.ORACLE)
+    await world.reveal("S", Reader.ORACLE)
+    with pytest.raises(SecretAccessDenied):
+        await world.reveal("s", Reader.FUNCTIONS)
+
+    async with world.core.database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT actor, role, account_id, resource_id FROM audit_log "
+            "WHERE action = 'secret.read'"
+        )
+    assert [(row["actor"], row["role"]) for row in rows] == [("oracle", "system")]
+    assert str(rows[0]["account_id"]) == world.account
+    assert rows[0]["resource_id"].endswith("|1|s")
+
+
 async def test_keys_of_a_deleted_account_leave_the_memory(world: World) -> None:
     await world.keep("s", Reader.ORACLE)
     world.accounts.when_closed(world.safe.forget)
