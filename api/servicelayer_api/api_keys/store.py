@@ -77,11 +77,17 @@ async def lock_key(connection: Connection, account_id: UUID, key_id: UUID) -> Ap
 
 
 async def update_replaced_key(connection: Connection, old: ApiKey, new: ApiKey) -> None:
-    """Write the end and the successor of a key that is locked."""
+    """Write the end and the successor of a key that is locked, and where the successor is from."""
     await connection.execute(
         "UPDATE account_api_keys SET expires_at = $2, replaced_by = $3 WHERE id = $1",
         old.id,
         old.expires_at,
+        new.id,
+    )
+    await connection.execute(
+        "UPDATE account_api_keys SET origin = (SELECT coalesce(origin, id) FROM account_api_keys "
+        "WHERE id = $1) WHERE id = $2",
+        old.id,
         new.id,
     )
 
@@ -105,7 +111,7 @@ async def find_credential(
 ) -> tuple[Credential, datetime | None] | None:
     """Find the credential of a key in force and its expiry."""
     row = await connection.fetchrow(
-        "SELECT id, account_id, tenant, name, scopes, expires_at "
+        "SELECT id, account_id, tenant, name, scopes, expires_at, coalesce(origin, id) AS origin "
         "FROM account_api_keys WHERE key_hash = $1 AND revoked_at IS NULL "
         "AND (expires_at IS NULL OR expires_at > $2)",
         key_hash,
@@ -121,6 +127,7 @@ async def find_credential(
         account_id=row["account_id"],
         scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
         subject=str(row["id"]),
+        holder=str(row["origin"]),
     )
     return credential, row["expires_at"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servicelayer_api.errors import Conflict, NotFound
+from servicelayer_api.errors import Conflict, Forbidden, NotFound
 
 
 class GasAccountNotFound(NotFound):
@@ -77,6 +77,16 @@ class WithdrawalState(Conflict):
 
     code = "withdrawal-state"
     title = "Not in this state"
+
+
+class OwnWithdrawal(Forbidden):
+    """The API key asked for this withdrawal itself, or a key did that was rotated into it.
+
+    Another credential must approve it. Rejecting and cancelling is open to both.
+    """
+
+    code = "own-withdrawal"
+    title = "Own withdrawal"
 
 
 class ChargeDiffers(Conflict):

@@ -175,6 +175,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         schedule_at: When a scheduled withdrawal begins.
         cron_expression: When the one after it does.
         required_approvals: As they were required when it was made.
+        requested_by: Who asked for a withdrawal, as approvals are counted; empty for the others.
         attempts: Answers of the resolver that were kept.
         errors: How many of them since the last retry were errors.
         fencing_token: Grows with each worker that takes it.
@@ -210,6 +211,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     fencing_token: int = 0
+    requested_by: str = ""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

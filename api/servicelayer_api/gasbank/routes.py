@@ -64,6 +64,8 @@ async def list_gas_accounts(
     _BASE,
     operation_id="ensureGasAccount",
     summary="Open the gas account of an account, or change it",
+    description="An API key that is limited to scopes needs `gasbank:approve` as well to lower "
+    "`required_approvals`.",
     tags=_TAGS,
     opt=_WRITE,
     status_code=200,

@@ -29,7 +29,6 @@ from servicelayer_api.gasbank.errors import (
     WithdrawalState,
 )
 from servicelayer_api.gasbank.models import Event, Move, State
-from servicelayer_api.web.principal import CredentialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,12 +38,10 @@ if TYPE_CHECKING:
     from servicelayer_api.gasbank.models import (
         GasAccount,
         GasAccountChange,
-        NewDecision,
         NewDeposit,
         NewWithdrawal,
         Transaction,
     )
-    from servicelayer_api.web.principal import Principal
 
 type Faults = list[tuple[str, str]]
 
@@ -148,7 +145,7 @@ def check_deposit(new: NewDeposit) -> int:
     faults: Faults = []
     amount = _positive(new.gas_account_id, new.amount, faults)
     for name in ("tx_id", "from_address", "to_address"):
-        _text(name, getattr(new, name), faults)
+        check_text(name, getattr(new, name), faults)
     if faults:
         raise Invalid(fields=faults)
     return amount
@@ -193,7 +190,7 @@ def check_withdrawal(
     faults: Faults = []
     amount = _positive(new.gas_account_id, new.amount, faults)
     to_address = new.to_address
-    _text("to_address", to_address, faults)
+    check_text("to_address", to_address, faults)
     if validate and not neo_address(to_address):
         faults.append(("to_address", "must be a Neo N3 address (N...) or a script hash (0x...)"))
     start = _start(new, now, faults)
@@ -248,34 +245,12 @@ def daily_after(account: GasAccount, amount: int, made_at: datetime, now: dateti
     return max(0, used + amount) if made_at.astimezone(UTC).date() == today else used
 
 
-def check_decision(new: NewDecision, principal: Principal) -> tuple[str, str]:
-    """Check what is sent to approve or reject.
-
-    Who is counted is the credential: a user, a wallet, an account key. A platform token speaks for
-    people it has authenticated itself, so it names them.
-
-    Args:
-        new: as sent.
-        principal: who asks.
-
-    Returns:
-        The identity that is counted and the name that is shown.
-
-    Raises:
-        Invalid: names each field at fault.
-    """
-    faults: Faults = []
-    name = new.approver.strip()
-    _text("approver", name, faults)
-    _text("signature", new.signature, faults, LONGEST_NOTE)
-    _text("note", new.note, faults, LONGEST_NOTE)
-    kind = principal.credential.kind
-    if kind is CredentialKind.STATIC and not name:
-        faults.append(("approver", "is required"))
-    if faults:
-        raise Invalid(fields=faults)
-    identity = name if kind is CredentialKind.STATIC else principal.user
-    return f"{kind}:{identity}", name or principal.user
+def check_text(name: str, text: str, faults: Faults, longest: int = LONGEST_TEXT) -> None:
+    """Note what makes a text one that is not kept: its length, or a NUL."""
+    if len(text) > longest:
+        faults.append((name, f"must not be longer than {longest} characters"))
+    if "\0" in text:
+        faults.append((name, "must not hold the character NUL"))
 
 
 def check_cancel(action: str, reason: str) -> str:
@@ -290,7 +265,7 @@ def check_cancel(action: str, reason: str) -> str:
     faults: Faults = []
     if action.strip().lower() != "cancel":
         faults.append(("action", "must be cancel"))
-    _text("reason", reason, faults, LONGEST_NOTE)
+    check_text("reason", reason, faults, LONGEST_NOTE)
     if faults:
         raise Invalid(fields=faults)
     return reason.strip()
@@ -372,20 +347,13 @@ def _amount(name: str, raw: Raw, faults: Faults) -> int:
 
 
 def _wallet(name: str, text: str, faults: Faults, validate: bool) -> str:
-    _text(name, text, faults)
+    check_text(name, text, faults)
     try:
         return neo.hash_to_text(neo.parse_wallet(text))
     except neo.NeoFormatError:
         if validate:
             faults.append((name, "must be a Neo N3 address (N...) or a script hash (0x...)"))
         return text.lower()
-
-
-def _text(name: str, text: str, faults: Faults, longest: int = LONGEST_TEXT) -> None:
-    if len(text) > longest:
-        faults.append((name, f"must not be longer than {longest} characters"))
-    if "\0" in text:
-        faults.append((name, "must not hold the character NUL"))
 
 
 def due_again(last: datetime, seconds: float) -> datetime:

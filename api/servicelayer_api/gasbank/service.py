@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from servicelayer_api.gasbank import rules
+from servicelayer_api.gasbank import approvals, rules
 from servicelayer_api.gasbank.charges import Charges
 from servicelayer_api.gasbank.deposits import Deposits
 from servicelayer_api.gasbank.errors import GasAccountNotFound, GasTransactionNotFound
@@ -84,6 +84,7 @@ class GasBank:
             AccountNotFound: as `Accounts.reach`.
             AccountSuspended: likewise.
             GasWalletTaken: the wallet is another's.
+            InsufficientScope: an API key would take required approvals away and may give none.
             Invalid: names each field at fault.
         """
         fields: dict[str, Any] = rules.check_change(change, validate=self._validate)
@@ -102,6 +103,11 @@ class GasBank:
             if not await account_store.insert_account(connection, account):
                 before = await self._lock(connection, owner.id)
                 account = replace(before, **fields, updated_at=now)
+                approvals.check_may_require(
+                    caller.require_principal(),
+                    before.required_approvals,
+                    account.required_approvals,
+                )
                 await account_store.update_settings(connection, account)
             await self._audit.record(
                 connection,

@@ -119,8 +119,10 @@ async def list_approvals(
     f"{_BASE}/approvals/{{withdrawal_id:str}}",
     operation_id="decideGasWithdrawal",
     summary="Approve or reject a withdrawal",
-    description="Counted is the credential, once; a platform token names the person it speaks for "
-    "in `approver`. `transaction.Approvals` lists the decisions that stood before.",
+    description="Counted and written down is the credential, once: the user, the wallet, the API "
+    "key; `approver` is read for a platform token only, which names the person it speaks for. An "
+    "API key cannot approve what it asked for. `transaction.Approvals` lists the decisions that "
+    "stood before.",
     tags=_TAGS,
     opt=_APPROVE,
     status_code=200,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from servicelayer_api.gasbank import rules
+from servicelayer_api.gasbank import approvals, rules
 from servicelayer_api.gasbank.errors import GasAccountNotFound, GasTransactionNotFound
 from servicelayer_api.gasbank.models import Approval, Event, Move, State, Transaction
 from servicelayer_api.gasbank.store import accounts as account_store
@@ -91,6 +91,7 @@ class Withdrawals:
                 to_address=to_address,
                 schedule_at=start,
                 cron_expression=new.cron_expression.strip(),
+                requested_by=approvals.identity_of(caller.require_principal()),
             )
             account, withdrawal = await begin(connection, account, withdrawal, now)
             await self._record(connection, caller, "gasbank.withdraw", withdrawal)
@@ -128,13 +129,17 @@ class Withdrawals:
         Raises:
             GasTransactionNotFound: the account has no such withdrawal.
             WithdrawalState: it was handed to settlement, or has ended.
+            OwnWithdrawal: an API key would approve what it asked for.
             Invalid: names each field at fault.
         """
-        identity, approver = rules.check_decision(new, caller.require_principal())
+        principal = caller.require_principal()
+        identity, approver = approvals.check_decision(new, principal)
         async with self._database.transaction() as connection:
             account, found = await self._hold(connection, caller, account_id, withdrawal_id)
             # Whoever may still be stopped may still be decided on.
             rules.advance(State(found.status), Event.REJECTED)
+            if new.approve:
+                approvals.check_may_approve(principal, found.requested_by)
             now = self._clock.now()
             before = await _decisions(connection, found.id)
             decision = await transactions.insert_approval(
@@ -334,6 +339,7 @@ def successor(withdrawal: Transaction, account: GasAccount, now: datetime) -> Tr
         to_address=withdrawal.to_address,
         schedule_at=start,
         cron_expression=withdrawal.cron_expression,
+        requested_by=withdrawal.requested_by,
     )
 
 

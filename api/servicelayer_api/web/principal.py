@@ -66,6 +66,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         account_id: The only account it can act for; `None` for all of the tenant.
         scopes: What an account key is limited to; `None` for everything its kind may do.
         subject: What tells it from all others of its kind in a rate limit; empty when `user` does.
+        holder: What stays the same when it is rotated; empty when `user` does.
     """
 
     user: str
@@ -75,6 +76,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID | None = None
     scopes: frozenset[str] | None = None
     subject: str = ""
+    holder: str = ""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,13 +25,11 @@ from servicelayer_api.gasbank.models import (
     GasAccount,
     GasAccountChange,
     Move,
-    NewDecision,
     NewDeposit,
     NewWithdrawal,
     State,
 )
 from servicelayer_api.ids import new_id
-from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -71,10 +69,6 @@ def account(**fields: Any) -> GasAccount:
         "updated_at": NOW,
     }
     return GasAccount(**(common | fields))
-
-
-def principal(kind: CredentialKind, user: str) -> Principal:
-    return Principal(credential=Credential(user=user, role=Role.USER, kind=kind), tenant="acme")
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
@@ -269,27 +263,6 @@ def test_deposit_without_a_chain_transaction_cannot_be_told_from_another() -> No
     assert rules.deposit_key("") is None
     assert rules.deposit_key("  ") is None
     assert rules.check_deposit(NewDeposit(gas_account_id="g", amount=Raw(b"0.1"))) == 10_000_000
-
-
-def test_approval_counts_the_credential_and_not_the_name_that_was_written() -> None:
-    alice = principal(CredentialKind.PASSWORD, "alice")
-
-    first = rules.check_decision(NewDecision(approver="ann"), alice)
-    second = rules.check_decision(NewDecision(approver="ben"), alice)
-    unnamed = rules.check_decision(NewDecision(), alice)
-    wallet = rules.check_decision(NewDecision(), principal(CredentialKind.WALLET, "alice"))
-
-    assert first[0] == second[0] == unnamed[0] == "password:alice"
-    assert (first[1], unnamed[1]) == ("ann", "alice")
-    assert wallet[0] != first[0]
-
-
-def test_platform_token_must_name_the_person_it_speaks_for() -> None:
-    token = principal(CredentialKind.STATIC, "token")
-
-    assert rules.check_decision(NewDecision(approver=" ann "), token) == ("static-token:ann", "ann")
-    with pytest.raises(Invalid):
-        rules.check_decision(NewDecision(approver=" "), token)
 
 
 def test_waiting_grows_with_errors_and_follows_the_resolver_within_bounds() -> None:

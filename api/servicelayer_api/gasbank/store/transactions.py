@@ -20,7 +20,7 @@ COLUMNS: Final = (
     "reference, from_address, to_address, schedule_at, cron_expression, required_approvals, "
     "attempts, errors, resolver_error, last_attempt_at, next_attempt_at, dead_letter_reason, "
     "dead_letter_at, notes, error, dispatched_at, resolved_at, completed_at, created_at, "
-    "updated_at, fencing_token"
+    "updated_at, fencing_token, requested_by"
 )
 _INSERTED: Final = COLUMNS.split(", ")
 _INSERT: Final = (
