@@ -80,7 +80,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
     account_book.when_closed(safe.forget)
     randomness = random.build_service(core, audit_log, account_book)
     key_ring = api_keys.build_service(core, audit_log, account_book)
-    gas_bank = gasbank.build_service(core, audit_log, account_book)
+    gas_bank = gasbank.build_service(core, audit_log, account_book, quotas)
     return [
         limits,
         egress.build_feature(outside),
@@ -101,7 +101,7 @@ def build_features(core: Core, store: Store) -> list[Feature]:
             account_book,
             outside,
         ),
-        gasbank.build(core, gas_bank, audit_log, outside),
+        gasbank.build(core, gas_bank, audit_log, quotas, outside),
         datafeeds.build(core, audit_log, account_book),
         system.build(core, store),
     ]

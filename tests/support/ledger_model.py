@@ -76,13 +76,14 @@ class LedgerDriver:
         audit_log = audit.build_service(core)
         quotas = admin.build_quotas(core)
         self._accounts = accounts.build_service(core, audit_log, quotas)
-        self._bank = gasbank.build_service(core, audit_log, self._accounts)
+        self._bank = gasbank.build_service(core, audit_log, self._accounts, quotas)
         self._oracle = Oracle(random.Random(seed + 1))  # noqa: S311 - answers
         self._settlement = Settlement(
             self._database,
             core.clock,
             audit_log,
             GasBankMetrics(core.metrics),
+            quotas,
             interval=0.001,
             max_attempts=MAX_ERRORS,
             resolver=self._oracle,

@@ -228,10 +228,13 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tenant_id: The tenant.
         max_accounts: Accounts it may have.
-        max_functions: Functions it may have.
-        max_rpc_per_min: Calls of the chain proxy a minute.
-        max_storage_bytes: Bytes it may keep.
-        max_gas_per_day: Gas it may spend a day.
+        max_functions: Functions it may have. Kept and shown; it limits nothing in this version,
+            which has no functions.
+        max_rpc_per_min: Calls of the chain proxy a minute. Limits nothing in this version, which
+            has no proxy.
+        max_storage_bytes: Bytes it may keep. Limits nothing in this version.
+        max_gas_per_day: Gas it may withdraw a day (UTC), in fractions of GAS (10^-8): 1000000000
+            are 10 GAS.
         max_requests_per_min: Requests a minute, those under `/admin` apart.
         max_requests_per_day: Requests a day (UTC), likewise.
         features: Names of what it may use.

@@ -21,6 +21,7 @@ from servicelayer_api.web.modules import Module, NotReady
 
 if TYPE_CHECKING:
     from servicelayer_api.accounts import Accounts
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.gasbank.resolver import Egress
     from servicelayer_api.web.feature import Core
@@ -28,18 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["GasBank", "build", "build_service"]
 
 
-def build_service(core: Core, audit: AuditLog, accounts: Accounts) -> GasBank:
+def build_service(core: Core, audit: AuditLog, accounts: Accounts, quotas: Quotas) -> GasBank:
     """Make the service through which other features charge gas."""
     return GasBank(
         core.database,
         core.clock,
         audit,
         accounts,
+        quotas,
         validate=core.settings.gasbank_validate_addresses,
     )
 
 
-def build(core: Core, gasbank: GasBank, audit: AuditLog, egress: Egress) -> Feature:
+def build(core: Core, gasbank: GasBank, audit: AuditLog, quotas: Quotas, egress: Egress) -> Feature:
     """Put the feature together."""
     settings = core.settings
     metrics = GasBankMetrics(core.metrics)
@@ -50,6 +52,7 @@ def build(core: Core, gasbank: GasBank, audit: AuditLog, egress: Egress) -> Feat
         core.clock,
         audit,
         metrics,
+        quotas,
         interval=settings.gasbank_poll_interval,
         max_attempts=settings.gasbank_max_attempts,
         resolver=resolver,

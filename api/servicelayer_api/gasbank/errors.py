@@ -61,6 +61,31 @@ class DailyLimitExceeded(Conflict):
     title = "Daily limit exceeded"
 
 
+class GasQuotaExceeded(Conflict):
+    """The withdrawal would exceed what the tenant may withdraw on one day (UTC), all accounts.
+
+    `quota` names the quota, `limit` says what it allows in fractions of GAS (10^-8). Withdrawals
+    that failed or were cancelled do not count.
+    """
+
+    code = "gas-quota-exceeded"
+    title = "Gas quota of the tenant exceeded"
+
+    def __init__(self, detail: str, limit: int) -> None:
+        """Refuse a withdrawal.
+
+        Args:
+            detail: says what is left.
+            limit: what the quota allows on one day, in fractions.
+        """
+        self.limit = limit
+        super().__init__(detail)
+
+    def members(self) -> dict[str, object]:
+        """Name the quota and its limit."""
+        return {"quota": "max_gas_per_day", "limit": self.limit}
+
+
 class GasBalanceTooLarge(Conflict):
     """The balance would be larger than the ledger can hold: 92,233,720,368.54775807 GAS."""
 

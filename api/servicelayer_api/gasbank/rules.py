@@ -25,6 +25,7 @@ from servicelayer_api.gasbank.errors import (
     BelowMinimumBalance,
     DailyLimitExceeded,
     GasBalanceTooLarge,
+    GasQuotaExceeded,
     InsufficientGas,
     WithdrawalState,
 )
@@ -236,6 +237,22 @@ def check_funds(account: GasAccount, amount: int, now: datetime) -> None:
     if account.daily_limit > 0 and used + amount > account.daily_limit:
         left = bytes(write_amount(max(0, account.daily_limit - used))).decode()
         raise DailyLimitExceeded(f"daily withdrawal limit exceeded; {left} GAS are left today")
+
+
+def check_quota(used: int, amount: int, most: int) -> None:
+    """Refuse a withdrawal that the tenant's quota of the day does not allow.
+
+    Args:
+        used: what all gas accounts of the tenant withdrew today.
+        amount: of the withdrawal.
+        most: what the quota allows.
+
+    Raises:
+        GasQuotaExceeded: it would be too much.
+    """
+    if used + amount > most:
+        left = bytes(write_amount(max(0, most - used))).decode()
+        raise GasQuotaExceeded(f"the tenant's daily quota is exceeded; {left} GAS are left", most)
 
 
 def daily_after(account: GasAccount, amount: int, made_at: datetime, now: datetime) -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from servicelayer_api.accounts import Accounts
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
@@ -58,6 +59,7 @@ class GasBank:
         clock: Clock,
         audit: AuditLog,
         accounts: Accounts,
+        quotas: Quotas,
         *,
         validate: bool,
     ) -> None:
@@ -68,7 +70,7 @@ class GasBank:
         self._accounts = accounts
         self._validate = validate
         self.deposits = Deposits(database, clock, audit, accounts)
-        self.withdrawals = Withdrawals(database, clock, audit, accounts, validate=validate)
+        self.withdrawals = Withdrawals(database, clock, audit, accounts, quotas, validate=validate)
         self.charges = Charges(clock)
 
     def now(self) -> datetime:

@@ -28,6 +28,7 @@ from servicelayer_api.gasbank.withdrawals import advance, begin, is_approved, su
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
@@ -55,6 +56,7 @@ class Settlement:
         clock: Clock,
         audit: AuditLog,
         metrics: GasBankMetrics,
+        quotas: Quotas,
         *,
         interval: float,
         max_attempts: int,
@@ -68,6 +70,7 @@ class Settlement:
             clock: of the program; leases go by the database's.
             audit: told of every end.
             metrics: told of every answer.
+            quotas: what a tenant may withdraw on a day.
             interval: seconds between two looks at the queue.
             max_attempts: errors in a row after which a withdrawal is a dead letter.
             resolver: who is asked; without one, withdrawals stay pending.
@@ -77,6 +80,7 @@ class Settlement:
         self._clock = clock
         self._audit = audit
         self._metrics = metrics
+        self._quotas = quotas
         self._interval = interval
         self._max_attempts = max_attempts
         self._resolver = resolver
@@ -104,14 +108,19 @@ class Settlement:
         async with self._database.connection() as connection:
             claimed = await settlements.claim_due(connection, _START_LEASE, _DUE_AT_ONCE)
         for withdrawal in claimed:
+            quota = await self._quotas.limit("gas-per-day", withdrawal.tenant)
             async with self._database.transaction() as connection:
                 held = await self._hold(connection, withdrawal)
                 if held is not None:
-                    await self._start(connection, *held)
+                    await self._start(connection, *held, quota)
         return len(claimed)
 
     async def _start(
-        self, connection: Connection, account: GasAccount, withdrawal: Transaction
+        self,
+        connection: Connection,
+        account: GasAccount,
+        withdrawal: Transaction,
+        quota: int | None,
     ) -> None:
         """Start a scheduled withdrawal, and put the next one of its kind in its place."""
         now = self._clock.now()
@@ -119,7 +128,7 @@ class Settlement:
         following = successor(withdrawal, account, now)
         if following is not None:
             try:
-                account, following = await begin(connection, account, following, now)
+                account, following = await begin(connection, account, following, now, quota)
             except Conflict as exc:
                 notes = f"not repeated: {exc.detail}"
                 _log.warning("withdrawal_not_repeated", withdrawal=str(withdrawal.id))

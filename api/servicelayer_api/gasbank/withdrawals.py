@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from servicelayer_api.accounts import Accounts
+    from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
@@ -45,6 +46,7 @@ class Withdrawals:
         clock: Clock,
         audit: AuditLog,
         accounts: Accounts,
+        quotas: Quotas,
         *,
         validate: bool,
     ) -> None:
@@ -55,12 +57,14 @@ class Withdrawals:
             clock: of the program.
             audit: told of every change.
             accounts: the door to accounts.
+            quotas: what a tenant may withdraw on a day.
             validate: whether destinations must be Neo addresses or script hashes.
         """
         self._database = database
         self._clock = clock
         self._audit = audit
         self._accounts = accounts
+        self._quotas = quotas
         self._validate = validate
 
     async def withdraw(
@@ -75,11 +79,13 @@ class Withdrawals:
             InsufficientGas: less is available.
             BelowMinimumBalance: too little would be left.
             DailyLimitExceeded: too much on one day.
+            GasQuotaExceeded: too much on one day for the tenant.
             Invalid: names each field at fault.
         """
         now = self._clock.now()
         amount, to_address, start = rules.check_withdrawal(new, now, validate=self._validate)
         wanted = parse_id(new.gas_account_id)
+        quota = await self._quotas.limit("gas-per-day", caller.require_tenant())
         async with self._database.transaction() as connection:
             owner = await self._accounts.reach(connection, caller, account_id, write=True)
             account = wanted and await account_store.lock_account(connection, owner.id, wanted)
@@ -93,7 +99,7 @@ class Withdrawals:
                 cron_expression=new.cron_expression.strip(),
                 requested_by=approvals.identity_of(caller.require_principal()),
             )
-            account, withdrawal = await begin(connection, account, withdrawal, now)
+            account, withdrawal = await begin(connection, account, withdrawal, now, quota)
             await self._record(connection, caller, "gasbank.withdraw", withdrawal)
         return account, withdrawal
 
@@ -247,17 +253,27 @@ class Withdrawals:
 
 
 async def begin(
-    connection: Connection, account: GasAccount, withdrawal: Transaction, now: datetime
+    connection: Connection,
+    account: GasAccount,
+    withdrawal: Transaction,
+    now: datetime,
+    quota: int | None,
 ) -> tuple[GasAccount, Transaction]:
     """Withhold the gas of a withdrawal of an account that is held, and put it in its first state.
+
+    `quota` is what the tenant may withdraw on a day, in fractions; `None` is no limit.
 
     Raises:
         InsufficientGas: less is available.
         BelowMinimumBalance: too little would be left.
         DailyLimitExceeded: too much on one day.
+        GasQuotaExceeded: too much on one day for the tenant.
     """
     amount = withdrawal.amount
     rules.check_funds(account, amount, now)
+    if quota is not None:
+        used = await account_store.lock_day(connection, account.tenant, now.date())
+        rules.check_quota(used, amount, quota)
     state = rules.first_state(
         scheduled=withdrawal.schedule_at is not None,
         required_approvals=withdrawal.required_approvals,

@@ -16,6 +16,7 @@ from servicelayer_api.gasbank.errors import (
     BelowMinimumBalance,
     DailyLimitExceeded,
     GasBalanceTooLarge,
+    GasQuotaExceeded,
     InsufficientGas,
     WithdrawalState,
 )
@@ -137,6 +138,17 @@ def test_withdrawal_keeps_to_what_the_account_allows(
     else:
         with pytest.raises(refusal):
             rules.check_funds(account(**fields), amount, NOW)
+
+
+def test_quota_of_the_tenant_is_used_up_to_the_last_fraction() -> None:
+    rules.check_quota(3, 7, 10)
+    with pytest.raises(GasQuotaExceeded) as caught:
+        rules.check_quota(3, 8, 10)
+    assert "0.00000007 GAS" in caught.value.detail
+    assert caught.value.members() == {"quota": "max_gas_per_day", "limit": 10}
+    # It may have been lowered since.
+    with pytest.raises(GasQuotaExceeded, match="0 GAS"):
+        rules.check_quota(11, 1, 10)
 
 
 def test_daily_sum_forgets_what_is_given_back_on_the_same_day_only() -> None:

@@ -15,6 +15,10 @@ from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
 _LIST = "admin-quotas"
+_IN_FORCE = (
+    "`max_functions`, `max_rpc_per_min` and `max_storage_bytes` are kept and limit nothing in this "
+    "version, which lacks the modules they are for. `max_gas_per_day` is in fractions of GAS."
+)
 
 
 @get(
@@ -38,6 +42,7 @@ async def list_quotas(
     "/admin/config/quotas",
     operation_id="createQuota",
     summary="Make a tenant's quota",
+    description=_IN_FORCE,
     tags=["admin"],
 )
 async def create_quota(
@@ -68,6 +73,7 @@ async def get_quota(
     "/admin/config/quotas/{tenant:str}",
     operation_id="replaceQuota",
     summary="Replace a tenant's quota: what is not sent becomes empty",
+    description=_IN_FORCE,
     tags=["admin"],
 )
 async def replace_quota(
@@ -84,6 +90,7 @@ async def replace_quota(
     "/admin/config/quotas/{tenant:str}",
     operation_id="changeQuota",
     summary="Change a tenant's quota: what is not sent stays as it is",
+    description=_IN_FORCE,
     tags=["admin"],
 )
 async def change_quota(

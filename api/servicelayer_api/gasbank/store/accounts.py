@@ -90,6 +90,22 @@ async def update_daily(
     )
 
 
+async def lock_day(connection: Connection, tenant: str, on: date) -> int:
+    """Sum up what a tenant withdrew on a day; nobody else can until the transaction ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('gas of ' || $1, 0))", tenant
+    )
+    # A statement of its own, so that it sees what others added before the lock was given.
+    return int(
+        await connection.fetchval(
+            "SELECT coalesce(sum(daily_withdrawn), 0) FROM gas_accounts "
+            "WHERE tenant = $1 AND daily_on = $2",
+            tenant,
+            on,
+        )
+    )
+
+
 async def find_account(
     connection: Connection, account_id: UUID, gas_account_id: UUID | None = None
 ) -> GasAccount | None:
