@@ -234,6 +234,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oracle_max_response_bytes: Annotated[
         int, Meta(ge=1, le=64 * 1024 * 1024, description="Largest answer of an oracle source")
     ] = 1024 * 1024
+    oracle_retention_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days after which a completed oracle request is deleted, a dead letter "
+            "too unless it was put back; 0 keeps them for ever",
+        ),
+    ] = 90
     oracle_max_redirects: Annotated[
         int, Meta(ge=0, le=10, description="Redirects that are followed for an oracle source")
     ] = 2
@@ -274,6 +283,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "0 for never",
         ),
     ] = 10
+    pricefeed_retention_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days after which the single observations behind a published price are "
+            "deleted; 0 keeps them for ever. Rounds and published prices always stay",
+        ),
+    ] = 90
     datafeeds_aggregation: Annotated[
         Literal["median", "mean", "min", "max", "trimmed", "weighted"],
         Meta(description="Default aggregation of data feeds"),

@@ -16,7 +16,7 @@ from servicelayer_api.oracle.routes import ROUTES
 from servicelayer_api.oracle.runners import RunnerTokens
 from servicelayer_api.oracle.service import Oracle
 from servicelayer_api.oracle.store import SEALED
-from servicelayer_api.oracle.worker import Watch
+from servicelayer_api.oracle.worker import Watch, forgetting
 from servicelayer_api.web.feature import Feature, Worker
 from servicelayer_api.web.modules import Module
 
@@ -59,6 +59,9 @@ def build(
         core.database, audit, core.metrics, ttl=limits.ttl, dead_letters=limits.dead_letters
     )
     workers = [Worker("oracle-watch", watch.run)]
+    if days := settings.oracle_retention_days:
+        retention = forgetting(core.database, audit, core.metrics, days)
+        workers.append(Worker("oracle-retention", retention.run))
     if settings.oracle_dispatch:
         dispatcher = Dispatcher(core.database, oracle, audit, egress, core.metrics, limits)
         workers.append(Worker("oracle-dispatcher", dispatcher.run))

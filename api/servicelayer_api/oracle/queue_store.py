@@ -175,3 +175,18 @@ def _status(verdict: Verdict) -> str:
     if verdict.outcome in {"retried", "postponed"}:
         return "pending"
     return "succeeded" if verdict.outcome == "succeeded" else "failed"
+
+
+async def delete_finished(connection: Connection, days: int, most: int) -> int:
+    """Delete completed requests that are past their time; gives how many.
+
+    A dead letter that was put back is not completed any more, so it stays.
+    """
+    rows = await connection.fetch(
+        "DELETE FROM oracle_requests WHERE id IN (SELECT id FROM oracle_requests "
+        "WHERE completed_at < clock_timestamp() - make_interval(days => $1) "
+        "ORDER BY completed_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+        days,
+        most,
+    )
+    return len(rows)

@@ -1,4 +1,4 @@
-"""The watch over the queue: ends what has lived too long, and measures what waits.
+"""The watch over the queue: ends what has lived too long, measures what waits, forgets the rest.
 
 It runs whether requests are dispatched here or by runners: the time to live is a hard end either
 way.
@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.oracle import queue_store, rules
 from servicelayer_api.web.feature import stopped_within
+from servicelayer_api.web.retention import Retention
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from servicelayer_api.audit import AuditLog
-    from servicelayer_api.db import Database
+    from servicelayer_api.db import Connection, Database
 
 ACTOR: Final = "oracle-watch"
 
+_RETENTION: Final = "oracle-retention"
 _PAUSE: Final = 1.0
 _MEASURE_EVERY: Final = 5
 _BATCH: Final = 100
@@ -121,3 +123,27 @@ class Watch:
         self._open.set(backlog.open_requests)
         self._oldest.set(backlog.oldest_seconds)
         self._dead.set(backlog.dead_letters)
+
+
+def forgetting(
+    database: Database, audit: AuditLog, metrics: CollectorRegistry, days: int
+) -> Retention:
+    """The loop that deletes requests completed more than so many days ago, in one process."""
+
+    async def delete(connection: Connection, most: int) -> int:
+        count = await queue_store.delete_finished(connection, days, most)
+        if count:
+            await audit.record_system(
+                connection,
+                actor=_RETENTION,
+                action="oracle.requests.expire",
+                after={"deleted": count, "days": days},
+            )
+        return count
+
+    deleted = Counter(
+        "oracle_deleted_requests",
+        "Completed oracle requests deleted because they were older than ORACLE_RETENTION_DAYS.",
+        registry=metrics,
+    )
+    return Retention(database, _RETENTION, delete, deleted)

@@ -15,7 +15,7 @@ from servicelayer_api.pricefeed.fetching import Fetching, Source
 from servicelayer_api.pricefeed.metrics import FeedMetrics
 from servicelayer_api.pricefeed.routes import ROUTES
 from servicelayer_api.pricefeed.service import PriceFeeds
-from servicelayer_api.pricefeed.worker import fetcher, watch
+from servicelayer_api.pricefeed.worker import fetcher, forgetting, watch
 from servicelayer_api.settings import SettingsError
 from servicelayer_api.web.feature import Feature, Worker
 from servicelayer_api.web.modules import Module
@@ -52,6 +52,9 @@ def build(core: Core, audit: AuditLog, accounts: Accounts, egress: Egress) -> Fe
         frozen_rounds=frozen_rounds,
     )
     workers = [Worker("pricefeed-watch", watch(core.database, metrics, frozen_rounds))]
+    if days := settings.pricefeed_retention_days:
+        retention = forgetting(core.database, audit, metrics, days)
+        workers.append(Worker("pricefeed-retention", retention.run))
     if sources:
         fetching = Fetching(core.database, core.clock, audit, accounts, metrics, sources)
         workers.append(Worker("pricefeed-fetcher", fetcher(fetching)))

@@ -16,7 +16,11 @@ _FETCHES: Final = ("fetched", "unchanged", "failed", "refused", "lost", "skipped
 
 
 class FeedMetrics:
-    """Counts rounds and fetches; holds the figures that the watch reads from the database."""
+    """Counts rounds and fetches; holds the figures that the watch reads from the database.
+
+    Attributes:
+        deleted: Counts observations that were past their time.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register the instruments."""
@@ -37,6 +41,11 @@ class FeedMetrics:
             "pricefeed_oldest_price_seconds",
             "Greatest age of a published price of an active feed, by the feed's state.",
             ("state",),
+            registry=registry,
+        )
+        self.deleted = Counter(
+            "pricefeed_deleted_observations",
+            "Observations deleted because they were older than PRICEFEED_RETENTION_DAYS.",
             registry=registry,
         )
         for outcome in ("published", "waiting", "no_quorum"):

@@ -1,6 +1,7 @@
-"""The background loops of price feeds: fetch what is due, and watch how old prices are.
+"""The background loops of price feeds: fetch what is due, watch how old prices are, forget.
 
-Any number of processes may run them: a fetch is claimed by one of them.
+Any number of processes may run them: a fetch is claimed by one of them, and one at a time deletes
+observations that are past their time.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from servicelayer_api.errors import ServiceError
-from servicelayer_api.pricefeed import store
+from servicelayer_api.pricefeed import retention_store, store
 from servicelayer_api.web.feature import stopped_within
+from servicelayer_api.web.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from servicelayer_api.db import Database
+    from servicelayer_api.audit import AuditLog
+    from servicelayer_api.db import Connection, Database
     from servicelayer_api.pricefeed.fetching import Fetching
     from servicelayer_api.pricefeed.metrics import FeedMetrics
     from servicelayer_api.pricefeed.models import Claim
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 _PAUSE: Final = 0.25
 _AT_ONCE: Final = 32
 _WATCH_PAUSE: Final = 10.0
+_RETENTION: Final = "pricefeed-retention"
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +53,23 @@ def watch(
             await stopped_within(stop, _WATCH_PAUSE)
 
     return run
+
+
+def forgetting(database: Database, audit: AuditLog, metrics: FeedMetrics, days: int) -> Retention:
+    """The loop that deletes observations older than so many days."""
+
+    async def delete(connection: Connection, most: int) -> int:
+        count = await retention_store.delete_observations(connection, days, most)
+        if count:
+            await audit.record_system(
+                connection,
+                actor=_RETENTION,
+                action="pricefeed.observations.expire",
+                after={"deleted": count, "days": days},
+            )
+        return count
+
+    return Retention(database, _RETENTION, delete, metrics.deleted)
 
 
 class _Fetcher:
