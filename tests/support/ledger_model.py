@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 from servicelayer_api import accounts, admin, audit, gasbank
@@ -47,6 +48,7 @@ MAX_ERRORS = 3
 _LARGEST = 10**6
 _MOST_OPEN = 24
 _LOOK_EVERY = 2000
+_SHORTEST_LIMIT = 1.5
 
 
 class Oracle:
@@ -253,7 +255,10 @@ class LedgerDriver:
     async def _settle(self) -> None:
         self._oracle.said.clear()
         calm = self._database.next is None
+        began = time.monotonic()
         await self._attempt(self._settlement.run_once())
+        # On a starved machine a time limit may run out, and the answer is not written.
+        calm = calm and time.monotonic() - began < _SHORTEST_LIMIT
         await self._database.calm()
         rows = await self._ask(
             "SELECT id, status, errors FROM gas_transactions WHERE id = ANY($1::uuid[])",
