@@ -9,7 +9,7 @@ import asyncpg
 
 from servicelayer_api.accounts.errors import AccountInUse, WalletExists
 from servicelayer_api.accounts.models import Account, Wallet
-from servicelayer_api.web.pagination import by_time, cut
+from servicelayer_api.web.pagination import by_age, following
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,15 +78,15 @@ async def _one_account(
 
 async def list_accounts(connection: Connection, tenant: str, page: PageRequest) -> Slice[Account]:
     """List the accounts of a tenant, oldest first."""
-    after, values = by_time("(created_at, id) > ($3, $4)", page)
+    after, values = following("(created_at, id) > ($3, $4)", page.moment())
     rows = await connection.fetch(
         f"SELECT {_ACCOUNT} FROM accounts WHERE tenant = $1 {after} "  # noqa: S608 - fixed text
         "ORDER BY created_at, id LIMIT $2",
         tenant,
-        page.limit + 1,
+        page.rows,
         *values,
     )
-    return cut([_account(row) for row in rows], page)
+    return page.cut([_account(row) for row in rows], by_age)
 
 
 async def lock_and_count(connection: Connection, tenant: str) -> int:
@@ -177,15 +177,15 @@ async def list_wallets(
     connection: Connection, account_id: UUID, page: PageRequest
 ) -> Slice[Wallet]:
     """List the wallets of an account, newest first."""
-    after, values = by_time("(created_at, id) < ($3, $4)", page)
+    after, values = following("(created_at, id) < ($3, $4)", page.moment())
     rows = await connection.fetch(
         f"SELECT {_WALLET} FROM workspace_wallets WHERE account_id = $1 {after} "  # noqa: S608 - fixed text
         "ORDER BY created_at DESC, id DESC LIMIT $2",
         account_id,
-        page.limit + 1,
+        page.rows,
         *values,
     )
-    return cut([_wallet(row) for row in rows], page)
+    return page.cut([_wallet(row) for row in rows], by_age)
 
 
 async def find_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:

@@ -17,7 +17,6 @@ from servicelayer_api.admin import rules, store
 from servicelayer_api.admin.errors import ItemNotFound
 from servicelayer_api.admin.models import MASK, NO_TIME, Change, Item, ProviderChange, Quota
 from servicelayer_api.ids import new_id, parse_id
-from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
@@ -89,11 +88,9 @@ class Configuration:
         after = page.after[0] if page.after else None
         async with self._database.connection() as connection:
             found = await store.list_items(
-                connection, collection, only=only, after=after, limit=page.limit + 1
+                connection, collection, only=only, after=after, limit=page.rows
             )
-        shown = found[: page.limit]
-        more = len(found) > page.limit
-        return Slice(shown, (str(getattr(shown[-1], collection.key)),) if more else None)
+        return page.cut(found, lambda item: (getattr(item, collection.key),))
 
     async def get_item[T: Item](self, caller: Caller, collection: Collection[T], key: str) -> T:
         """Show an item. The quota of a tenant may be seen by an admin who is bound to it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.api_keys.models import ApiKey
-from servicelayer_api.web.pagination import by_time, cut
+from servicelayer_api.web.pagination import by_age, following
 from servicelayer_api.web.principal import Credential, CredentialKind, Role
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ async def insert_key(connection: Connection, key: ApiKey, tenant: str, key_hash:
 
 async def list_keys(connection: Connection, account_id: UUID, page: PageRequest) -> Slice[ApiKey]:
     """List the keys of an account that were not revoked, oldest first."""
-    after, values = by_time("(created_at, id) > ($3, $4)", page)
+    after, values = following("(created_at, id) > ($3, $4)", page.moment())
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM account_api_keys "  # noqa: S608 - fixed text
         f"WHERE account_id = $1 AND revoked_at IS NULL {after} ORDER BY created_at, id LIMIT $2",
         account_id,
-        page.limit + 1,
+        page.rows,
         *values,
     )
-    return cut([_key(row) for row in rows], page)
+    return page.cut([_key(row) for row in rows], by_age)
 
 
 async def count_keys_in_force(connection: Connection, account_id: UUID, now: datetime) -> int:

@@ -27,7 +27,7 @@ from servicelayer_api.errors import Invalid, ServiceError
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.quotes import decimals
 from servicelayer_api.quotes.demands import Quality, check_demands
-from servicelayer_api.web.pagination import Slice
+from servicelayer_api.web.pagination import by_age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from servicelayer_api.datafeeds.signatures import Proof
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.quotes.demands import Demands
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
@@ -87,16 +87,10 @@ class DataFeeds:
         Raises:
             AccountNotFound: Not in this tenant, or not the key's own.
         """
-        after = None
-        if page.after is not None:
-            after = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            found = await store.list_feeds(connection, account.id, after, page.limit + 1)
-        shown, position = found[: page.limit], None
-        if len(found) > page.limit:
-            position = (shown[-1].created_at.isoformat(), str(shown[-1].id))
-        return Slice([self._show(feed) for feed in shown], position)
+            found = await store.list_feeds(connection, account.id, page.moment(), page.rows)
+        return page.cut(found, by_age).show(self._show)
 
     async def add(self, caller: Caller, account_id: str, request: FeedRequest) -> DataFeed:
         """Make a feed.
@@ -221,12 +215,8 @@ class DataFeeds:
             after = (int(number), datetime.fromisoformat(moment), UUID(last))
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
-            found = await store.list_updates(connection, feed.id, after, page.limit + 1)
-        shown, position = found[: page.limit], None
-        if len(found) > page.limit:
-            end = shown[-1]
-            position = (str(end.round_id), end.created_at.isoformat(), str(end.id))
-        return Slice([views.update(each) for each in shown], position)
+            found = await store.list_updates(connection, feed.id, after, page.rows)
+        return page.cut(found, lambda each: (each.round_id, *by_age(each))).show(views.update)
 
     async def latest(
         self, caller: Caller, account_id: str, feed_id: str, demands: Demands
@@ -277,13 +267,10 @@ class DataFeeds:
         self, caller: Caller, account_id: str, feed_id: str, page: PageRequest
     ) -> Slice[SignedRound]:
         """List the signed records of a feed, the newest first; raises as `get`."""
-        below = None if page.after is None else int(page.after[0])
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
-            found = await store.list_rounds(connection, feed.id, below, page.limit + 1)
-        shown = found[: page.limit]
-        position = (str(shown[-1].round_id),) if len(found) > page.limit else None
-        return Slice([views.signed_round(each) for each in shown], position)
+            found = await store.list_rounds(connection, feed.id, page.number(), page.rows)
+        return page.cut(found, lambda each: (each.round_id,)).show(views.signed_round)
 
     async def _check(
         self, connection: Connection, feed: StoredFeed, request: UpdateRequest

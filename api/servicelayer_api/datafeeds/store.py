@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from servicelayer_api.datafeeds.models import PLACES, StoredFeed, StoredRound, StoredUpdate
 from servicelayer_api.quotes.decimals import from_numeric, to_numeric
+from servicelayer_api.web.pagination import following
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ async def list_feeds(
     connection: Connection, account_id: UUID, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[StoredFeed]:
     """List the feeds of an account, the newest first; `after` is the time and id of the last."""
-    position, values = ("", ()) if after is None else ("AND (created_at, id) < ($3, $4)", after)
+    position, values = following("(created_at, id) < ($3, $4)", after)
     rows = await connection.fetch(
         f"SELECT {_FEED}, {_PENDING} FROM data_feeds f WHERE account_id = $1 {position} "  # noqa: S608 - fixed
         "ORDER BY created_at DESC, id DESC LIMIT $2",
@@ -223,9 +224,7 @@ async def list_updates(
     limit: int,
 ) -> list[StoredUpdate]:
     """List updates, the highest round first; `after` is round, time and id of the last."""
-    position, values = (
-        ("", ()) if after is None else ("AND (round_id, created_at, id) < ($3, $4, $5)", after)
-    )
+    position, values = following("(round_id, created_at, id) < ($3, $4, $5)", after)
     rows = await connection.fetch(
         f"SELECT {_UPDATE} FROM data_feed_updates WHERE feed_id = $1 {position} "  # noqa: S608 - fixed
         "ORDER BY round_id DESC, created_at DESC, id DESC LIMIT $2",

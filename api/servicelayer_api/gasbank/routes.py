@@ -26,7 +26,7 @@ from servicelayer_api.gasbank.service import GasBank
 from servicelayer_api.gasbank.withdrawal_routes import WITHDRAWAL_ROUTES
 from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import Pages, Slice
+from servicelayer_api.web.pagination import Pages
 
 _BASE: Final = "/accounts/{account_id:str}/gasbank"
 _READ: Final = {"scope": "gasbank:read"}
@@ -251,7 +251,7 @@ async def _page(
     found = await gasbank.list_transactions(
         caller_of(request.scope), account_id, gas_account_id, page, kind=kind, status=status
     )
-    shown = Slice([answers.transaction_body(*one) for one in found.items], found.after)
+    shown = found.show(lambda one: answers.transaction_body(*one))
     return pages.answer(request, name, shown, **filters)
 
 

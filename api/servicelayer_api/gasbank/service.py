@@ -19,7 +19,7 @@ from servicelayer_api.gasbank.store import accounts as account_store
 from servicelayer_api.gasbank.store import ledger, settlements, transactions
 from servicelayer_api.gasbank.withdrawals import Withdrawals
 from servicelayer_api.ids import new_id, parse_id
-from servicelayer_api.web.pagination import Slice
+from servicelayer_api.web.pagination import Slice, by_age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,12 +188,11 @@ class GasBank:
                 account.id,
                 kind=kind,
                 status=status,
-                after=_position(page),
-                limit=page.limit + 1,
+                after=page.moment(),
+                limit=page.rows,
             )
-            shown = await self._shown(connection, found[: page.limit])
-        more = len(found) > page.limit
-        return Slice(shown, _after(shown[-1][0].created_at, shown[-1][0].id) if more else None)
+            shown = page.cut(found, by_age)
+            return Slice(await self._shown(connection, shown.items), shown.after)
 
     async def get_withdrawal(self, caller: Caller, account_id: str, withdrawal_id: str) -> Shown:
         """Find a withdrawal and the decisions on it.
@@ -215,14 +214,12 @@ class GasBank:
             AccountNotFound: as `Accounts.reach`.
             GasTransactionNotFound: the account has no such withdrawal.
         """
-        before = int(page.after[0]) if page.after else None
         async with self._database.connection() as connection:
             withdrawal = await self._withdrawal(connection, caller, account_id, withdrawal_id)
             found = await settlements.list_attempts(
-                connection, withdrawal.id, before=before, limit=page.limit + 1
+                connection, withdrawal.id, before=page.number(), limit=page.rows
             )
-        items = found[: page.limit]
-        return Slice(items, (str(items[-1].attempt),) if len(found) > page.limit else None)
+        return page.cut(found, lambda one: (one.attempt,))
 
     async def list_approvals(
         self, caller: Caller, account_id: str, withdrawal_id: str
@@ -253,16 +250,9 @@ class GasBank:
             if account is None:
                 return Slice([])
             found = await transactions.list_dead_letters(
-                connection, account.id, after=_position(page), limit=page.limit + 1
+                connection, account.id, after=page.moment(), limit=page.rows
             )
-        items = found[: page.limit]
-        more = len(found) > page.limit
-        return Slice(
-            items,
-            _after(items[-1].dead_letter_at or items[-1].updated_at, items[-1].id)
-            if more
-            else None,
-        )
+        return page.cut(found, lambda one: (one.dead_letter_at or one.updated_at, one.id))
 
     async def judge(self, caller: Caller) -> Check:
         """Compare the whole ledger with all balances and states, now.
@@ -307,21 +297,3 @@ class GasBank:
         if found is None:
             raise GasAccountNotFound("gas account not found")
         return found
-
-
-def _position(page: PageRequest) -> tuple[datetime, UUID] | None:
-    if page.after is None:
-        return None
-    at, last = page.after
-    return datetime.fromisoformat(at), _id(last)
-
-
-def _id(text: str) -> UUID:
-    found = parse_id(text)
-    if found is None:
-        raise ValueError("a signed cursor holds no id")
-    return found
-
-
-def _after(at: datetime, last: UUID) -> tuple[str, str]:
-    return at.isoformat(), str(last)

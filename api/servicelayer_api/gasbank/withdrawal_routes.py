@@ -19,7 +19,7 @@ from servicelayer_api.gasbank.answers import (
 from servicelayer_api.gasbank.models import NewDecision, WithdrawalChange
 from servicelayer_api.gasbank.service import GasBank
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import Pages, Slice
+from servicelayer_api.web.pagination import Pages
 
 _BASE: Final = "/accounts/{account_id:str}/gasbank"
 _READ: Final = {"scope": "gasbank:read"}
@@ -92,7 +92,7 @@ async def list_attempts(
     page = pages.read(request, "gas-attempts", withdrawal=withdrawal_id)
     caller = caller_of(request.scope)
     found = await gasbank.list_attempts(caller, account_id, withdrawal_id, page)
-    shown = Slice([answers.attempt_body(one) for one in found.items], found.after)
+    shown = found.show(answers.attempt_body)
     return pages.answer(request, "gas-attempts", shown, withdrawal=withdrawal_id)
 
 
@@ -164,7 +164,7 @@ async def list_dead_letters(
     del limit, cursor
     page = pages.read(request, "gas-dead-letters")
     found = await gasbank.list_dead_letters(caller_of(request.scope), account_id, page)
-    shown = Slice([answers.dead_letter_body(one) for one in found.items], found.after)
+    shown = found.show(answers.dead_letter_body)
     return pages.answer(request, "gas-dead-letters", shown)
 
 

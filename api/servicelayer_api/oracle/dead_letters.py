@@ -7,9 +7,7 @@ afterwards.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from servicelayer_api.audit import Change
 from servicelayer_api.errors import Invalid
@@ -17,7 +15,6 @@ from servicelayer_api.ids import parse_id
 from servicelayer_api.oracle import store
 from servicelayer_api.oracle.errors import RequestNotFound
 from servicelayer_api.oracle.models import OracleRequest, Redrive, RedriveRequest
-from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.oracle.models import DeadLetter, DeadReason
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 _NO_DEAD_LETTER = "the account has no dead letter of this id"
@@ -60,18 +57,12 @@ class DeadLetters:
         Raises:
             AccountNotFound: Not in this tenant, or not the key's own.
         """
-        after = None
-        if page.after is not None:
-            after = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
             found = await store.list_dead_letters(
-                connection, account.id, reason, after, page.limit + 1
+                connection, account.id, reason, page.moment(), page.rows
             )
-        shown = found[: page.limit]
-        if len(found) <= page.limit:
-            return Slice(shown)
-        return Slice(shown, (shown[-1].dead_at.isoformat(), str(shown[-1].request_id)))
+        return page.cut(found, lambda letter: (letter.dead_at, letter.request_id))
 
     async def redrive(self, caller: Caller, account_id: str, wanted: RedriveRequest) -> Redrive:
         """Put back the dead letters that a filter finds, the oldest first.

@@ -9,9 +9,7 @@ settings name some.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -26,10 +24,11 @@ from servicelayer_api.oracle.errors import (
     TooManySources,
 )
 from servicelayer_api.oracle.models import Credentials, OracleRequest
-from servicelayer_api.web.pagination import Slice
+from servicelayer_api.web.pagination import by_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     )
     from servicelayer_api.oracle.runners import RunnerTokens
     from servicelayer_api.vault import Vault
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
@@ -171,16 +170,10 @@ class Oracle:
         Raises:
             AccountNotFound: As `add_source`.
         """
-        after = None
-        if page.after is not None:
-            after = (datetime.fromisoformat(page.after[0]), UUID(page.after[1]))
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            found = await store.list_sources(connection, account.id, after, page.limit + 1)
-        shown = [rules.show(source) for source in found[: page.limit]]
-        if len(found) <= page.limit:
-            return Slice(shown)
-        return Slice(shown, (shown[-1].created_at.isoformat(), str(shown[-1].id)))
+            found = await store.list_sources(connection, account.id, page.moment(), page.rows)
+        return page.cut(found, by_age).show(rules.show)
 
     async def add_request(self, caller: Caller, account_id: str, new: NewRequest) -> OracleRequest:
         """Ask a data source; the answer comes later.

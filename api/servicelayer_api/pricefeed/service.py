@@ -6,9 +6,7 @@ a price is judged by when its source gave it, never by when it came here.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from msgspec import UnsetType
 from msgspec.structs import replace
@@ -20,9 +18,12 @@ from servicelayer_api.pricefeed.errors import NoPriceYet, PriceFeedInactive, Pri
 from servicelayer_api.pricefeed.models import Quotation, StoredFeed
 from servicelayer_api.pricefeed.recording import write_prices
 from servicelayer_api.quotes.demands import Quality, check_demands
-from servicelayer_api.web.pagination import Slice
+from servicelayer_api.web.pagination import by_age
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         PriceSnapshot,
     )
     from servicelayer_api.quotes.demands import Demands
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
@@ -86,10 +87,8 @@ class PriceFeeds:
         """
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            found = await store.list_feeds(connection, account.id, _moment(page), page.limit + 1)
-        shown = found[: page.limit]
-        after = _position(shown[-1].created_at, shown[-1].id) if len(found) > page.limit else None
-        return Slice([self._show(feed) for feed in shown], after)
+            found = await store.list_feeds(connection, account.id, page.moment(), page.rows)
+        return page.cut(found, by_age).show(self._show)
 
     async def add(self, caller: Caller, account_id: str, new: NewFeed) -> PriceFeed:
         """Make a feed; prices are fetched for it from now on.
@@ -225,23 +224,17 @@ class PriceFeeds:
         """
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
-            found = await store.list_snapshots(connection, feed.id, _moment(page), page.limit + 1)
-        shown = found[: page.limit]
-        more = len(found) > page.limit
-        after = _position(shown[-1].collected_at, shown[-1].id) if more else None
-        return Slice([views.snapshot(each) for each in shown], after)
+            found = await store.list_snapshots(connection, feed.id, page.moment(), page.rows)
+        return page.cut(found, lambda each: (each.collected_at, each.id)).show(views.snapshot)
 
     async def list_rounds(
         self, caller: Caller, account_id: str, feed_id: str, page: PageRequest
     ) -> Slice[PriceRound]:
         """List the rounds, the newest first; the first may be open yet. Raises as the above."""
-        below = None if page.after is None else int(page.after[0])
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
-            found = await store.list_rounds(connection, feed.id, below, page.limit + 1)
-        shown = found[: page.limit]
-        after = (str(shown[-1].round_id),) if len(found) > page.limit else None
-        return Slice([views.price_round(each) for each in shown], after)
+            found = await store.list_rounds(connection, feed.id, page.number(), page.rows)
+        return page.cut(found, lambda each: (each.round_id,)).show(views.price_round)
 
     async def list_observations(
         self, caller: Caller, account_id: str, feed_id: str, round_id: int | None, page: PageRequest
@@ -250,12 +243,9 @@ class PriceFeeds:
         async with self._database.connection() as connection:
             feed = await self._find(connection, caller, account_id, feed_id)
             found = await store.list_observations(
-                connection, feed.id, round_id, _moment(page), page.limit + 1
+                connection, feed.id, round_id, page.moment(), page.rows
             )
-        shown = found[: page.limit]
-        more = len(found) > page.limit
-        after = _position(shown[-1].created_at, shown[-1].id) if more else None
-        return Slice([views.observation(each) for each in shown], after)
+        return page.cut(found, by_age).show(views.observation)
 
     def _show(self, feed: StoredFeed) -> PriceFeed:
         return views.feed(feed, rules.state(feed, self._clock.now(), self._frozen_rounds))
@@ -353,14 +343,3 @@ def _changed(feed: StoredFeed, change: FeedChange) -> StoredFeed:
     if faults:
         raise Invalid(fields=faults)
     return replace(feed, **fields)
-
-
-def _moment(page: PageRequest) -> tuple[datetime, UUID] | None:
-    if page.after is None:
-        return None
-    moment, last = page.after
-    return datetime.fromisoformat(moment), UUID(last)
-
-
-def _position(moment: datetime, last: UUID) -> tuple[str, str]:
-    return moment.isoformat(), str(last)

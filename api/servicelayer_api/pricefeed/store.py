@@ -18,6 +18,7 @@ from servicelayer_api.pricefeed.models import (
     StoredFeed,
 )
 from servicelayer_api.quotes.decimals import from_numeric, to_numeric
+from servicelayer_api.web.pagination import following
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,7 @@ async def list_feeds(
     connection: Connection, account_id: UUID, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[StoredFeed]:
     """List the feeds of an account, oldest first; `after` is the time and id of the one before."""
-    position, values = ("", ()) if after is None else ("AND (created_at, id) > ($3, $4)", after)
+    position, values = following("(created_at, id) > ($3, $4)", after)
     rows = await connection.fetch(
         f"SELECT {_FEED} FROM price_feeds WHERE account_id = $1 {position} "  # noqa: S608 - fixed
         "ORDER BY created_at, id LIMIT $2",
@@ -296,7 +297,7 @@ async def list_snapshots(
     connection: Connection, feed_id: UUID, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Snapshot]:
     """List published prices, the newest first; `after` is the collected_at and id of the last."""
-    position, values = ("", ()) if after is None else ("AND (collected_at, id) < ($3, $4)", after)
+    position, values = following("(collected_at, id) < ($3, $4)", after)
     rows = await connection.fetch(
         f"SELECT {_SNAPSHOT} FROM price_snapshots WHERE feed_id = $1 {position} "  # noqa: S608 - fixed
         "ORDER BY collected_at DESC, id DESC LIMIT $2",
@@ -330,7 +331,7 @@ async def list_observations(
     limit: int,
 ) -> list[Observation]:
     """List prices as they came, the newest first; of one round only when it is given."""
-    position, values = ("", ()) if after is None else ("AND (created_at, id) < ($4, $5)", after)
+    position, values = following("(created_at, id) < ($4, $5)", after)
     rows = await connection.fetch(
         f"SELECT {_OBSERVATION} FROM price_observations WHERE feed_id = $1 "  # noqa: S608 - fixed
         f"AND ($2::bigint IS NULL OR round_id = $2) {position} "

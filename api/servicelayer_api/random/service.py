@@ -96,13 +96,11 @@ class Randomness:
         Raises:
             AccountNotFound: As `draw`.
         """
-        before = int(page.after[0]) if page.after else None
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            draws = await store.list_draws(connection, account.id, page.limit + 1, before)
-        shown = [await self._show_kept(draw) for draw in draws[: page.limit]]
-        more = len(draws) > page.limit
-        return Slice(items=shown, after=(str(shown[-1].counter),) if more else None)
+            draws = await store.list_draws(connection, account.id, page.rows, page.number())
+        found = page.cut(draws, lambda draw: (draw.counter,))
+        return Slice([await self._show_kept(draw) for draw in found.items], found.after)
 
     async def get_proof(self, caller: Caller, account_id: str, request_id: str) -> ProofDocument:
         """Give everything that is needed to check a draw.

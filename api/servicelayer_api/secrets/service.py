@@ -8,9 +8,7 @@ in the database open nothing.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -20,9 +18,12 @@ from servicelayer_api.secrets import rules, store
 from servicelayer_api.secrets.errors import SecretNotFound, TooManySecrets
 from servicelayer_api.secrets.models import StoredSecret
 from servicelayer_api.secrets.sealing import Sealer, blank_version
-from servicelayer_api.web.pagination import Slice
+from servicelayer_api.web.pagination import by_age
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     )
     from servicelayer_api.secrets.readings import Readings
     from servicelayer_api.vault import Vault
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
@@ -74,19 +75,13 @@ class Secrets:
         Raises:
             AccountNotFound: not in this tenant, or not the key's own.
         """
-        after = None
-        if page.after is not None:
-            moment, last = page.after
-            after = (datetime.fromisoformat(moment), UUID(last))
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
-            found = await store.list_secrets(connection, account.id, after, page.limit + 1)
-        now, shown = self._clock.now(), found[: page.limit]
-        position = None
-        if len(found) > page.limit:
-            secret = shown[-1][0]
-            position = (secret.created_at.isoformat(), str(secret.id))
-        return Slice([rules.metadata(*pair, now) for pair in shown], position)
+            found = await store.list_secrets(connection, account.id, page.moment(), page.rows)
+        now = self._clock.now()
+        return page.cut(found, lambda pair: by_age(pair[0])).show(
+            lambda pair: rules.metadata(*pair, now)
+        )
 
     async def add(
         self, caller: Caller, account_id: str, new: NewSecret
@@ -295,11 +290,12 @@ class Secrets:
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
             secret, _ = await self._find(connection, account.id, name)
-            below = secret.version + 1 if page.after is None else int(page.after[0])
-            found = await store.list_versions(connection, secret.id, below, page.limit + 1)
-        now, shown = self._clock.now(), found[: page.limit]
-        position = (str(shown[-1].version),) if len(found) > page.limit else None
-        return Slice([rules.history(secret, version, now) for version in shown], position)
+            below = page.number() or secret.version + 1
+            found = await store.list_versions(connection, secret.id, below, page.rows)
+        now = self._clock.now()
+        return page.cut(found, lambda version: (version.version,)).show(
+            lambda version: rules.history(secret, version, now)
+        )
 
     async def _find(
         self, connection: Connection, account_id: UUID, name: str

@@ -9,6 +9,7 @@ import asyncpg
 from servicelayer_api.secrets.errors import SecretExists
 from servicelayer_api.secrets.models import StoredSecret, StoredVersion
 from servicelayer_api.vault import SealedColumn
+from servicelayer_api.web.pagination import following
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -149,7 +150,7 @@ async def list_secrets(
         limit: how many at most.
     """
     columns = _OF_VERSION.replace("v.sealed ", "''::bytea ")
-    position, values = ("", ()) if after is None else ("AND (s.created_at, s.id) > ($3, $4)", after)
+    position, values = following("(s.created_at, s.id) > ($3, $4)", after)
     rows = await connection.fetch(
         f"SELECT {_OF_SECRET}, {columns} FROM secrets s "  # noqa: S608 - fixed names
         "JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version "

@@ -22,7 +22,7 @@ from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.keys import derive_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from servicelayer_api.clock import Clock
     from servicelayer_api.settings import Settings
@@ -48,6 +48,34 @@ class PageRequest(msgspec.Struct, frozen=True):
     limit: int
     after: tuple[str, ...] | None = None
 
+    @property
+    def rows(self) -> int:
+        """How many rows to look for: one more than are shown tells whether more follow."""
+        return self.limit + 1
+
+    def moment(self) -> tuple[datetime, UUID] | None:
+        """Where a list by time and id goes on; `None` for the first page."""
+        if self.after is None:
+            return None
+        moment, identity = self.after
+        return datetime.fromisoformat(moment), UUID(identity)
+
+    def number(self) -> int | None:
+        """Where a list by number goes on; `None` for the first page."""
+        return None if self.after is None else int(self.after[0])
+
+    def cut[T](self, found: list[T], position: Callable[[T], tuple[object, ...]]) -> Slice[T]:
+        """Make the page from `rows` rows, or from all that were left.
+
+        Args:
+            found: In the list's order.
+            position: What the list is ordered by, read of a row.
+        """
+        if len(found) <= self.limit:
+            return Slice(found)
+        items = found[: self.limit]
+        return Slice(items, tuple(_written(each) for each in position(items[-1])))
+
 
 class Slice[T](msgspec.Struct, frozen=True):
     """A page that was found.
@@ -59,6 +87,14 @@ class Slice[T](msgspec.Struct, frozen=True):
 
     items: list[T]
     after: tuple[str, ...] | None = None
+
+    def show[S](self, view: Callable[[T], S]) -> Slice[S]:
+        """Give the same page with each item as it is shown."""
+        return Slice([view(each) for each in self.items], self.after)
+
+
+def _written(part: object) -> str:
+    return part.isoformat() if isinstance(part, datetime) else str(part)
 
 
 class Pages:
@@ -145,28 +181,22 @@ class Dated(Protocol):
         ...
 
 
-def by_time(condition: str, page: PageRequest) -> tuple[str, tuple[datetime, UUID] | tuple[()]]:
-    """Give what a list by time and id adds to a query.
+def by_age(item: Dated) -> tuple[datetime, UUID]:
+    """Give the position of an item in a list by the time it was made."""
+    return item.created_at, item.id
+
+
+def following[*V](condition: str, after: tuple[*V] | None) -> tuple[str, tuple[*V] | tuple[()]]:
+    """Give what the position of a page adds to a query.
 
     Args:
         condition: On the position, such as `(created_at, id) < ($3, $4)`.
-        page: Which page.
+        after: The values of that position; `None` for the first page.
 
     Returns:
-        `AND` with the condition and its two values, or nothing for the first page.
+        `AND` with the condition and its values, or nothing for the first page.
     """
-    if page.after is None:
-        return "", ()
-    time, identity = page.after
-    return f"AND {condition}", (datetime.fromisoformat(time), UUID(identity))
-
-
-def cut[T: Dated](found: list[T], page: PageRequest) -> Slice[T]:
-    """Make the page of a list by time from one item more than it holds."""
-    if len(found) <= page.limit:
-        return Slice(found)
-    items = found[: page.limit]
-    return Slice(items, (items[-1].created_at.isoformat(), str(items[-1].id)))
+    return ("", ()) if after is None else (f"AND {condition}", after)
 
 
 def parse_limit(text: str | None, default: int) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from servicelayer_api.web.feature import Core, Feature
 from servicelayer_api.web.gate import note_caller
 from servicelayer_api.web.keys import derive_keys
 from servicelayer_api.web.modules import ModuleRegistry
-from servicelayer_api.web.pagination import Pages, Slice
+from servicelayer_api.web.pagination import PageRequest, Pages, Slice, by_age
 from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -81,6 +83,38 @@ def test_a_cursor_that_was_changed_anywhere_is_refused() -> None:
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
         CURSORS.read(text, LIST, NOW)
+
+
+class Row(msgspec.Struct, frozen=True):
+    id: UUID
+    created_at: datetime
+
+
+@given(count=st.integers(0, 12), limit=st.integers(1, 5))
+def test_pages_cut_from_one_row_more_hold_every_row_once(count: int, limit: int) -> None:
+    # Two rows a microsecond: the id must tell them apart.
+    rows = [Row(UUID(int=n), NOW + timedelta(microseconds=n // 2)) for n in range(count)]
+    page = PageRequest(limit)
+    seen: list[list[Row]] = []
+    while True:
+        moment = page.moment()
+        behind = [row for row in rows if moment is None or by_age(row) > moment]
+        found = page.cut(behind[: page.rows], by_age)
+        seen.append(found.items)
+        if found.after is None:
+            break
+        page = PageRequest(limit, found.after)
+
+    assert [row for items in seen for row in items] == rows
+    assert all(len(items) == limit for items in seen[:-1])
+    assert seen[-1] or not rows
+
+
+def test_a_list_by_number_goes_on_behind_the_last_number_shown() -> None:
+    found = PageRequest(2).cut([9, 7, 4], lambda number: (number,))
+
+    assert (found.items, found.show(str).items) == ([9, 7], ["9", "7"])
+    assert PageRequest(2, found.show(str).after).number() == 7
 
 
 def test_no_two_purposes_share_a_key() -> None:
