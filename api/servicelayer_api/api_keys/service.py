@@ -80,15 +80,7 @@ class ApiKeys:
                 scopes=scopes,
             )
             await store.insert_key(connection, key, tenant, rules.hash_key(text))
-            await self._audit.record(
-                connection,
-                caller,
-                action="api_key.create",
-                status=201,
-                account_id=account.id,
-                resource_id=key.id,
-                after=key,
-            )
+            await self._audit.record_of(connection, caller, "api_key.create", 201, key, after=key)
         return replace(key, key=text)
 
     async def rotate_key(
@@ -128,15 +120,8 @@ class ApiKeys:
             await store.insert_key(connection, new, tenant, rules.hash_key(text))
             ended = replace(old, expires_at=ends, replaced_by=new.id)
             await store.update_replaced_key(connection, ended, new)
-            await self._audit.record(
-                connection,
-                caller,
-                action="api_key.rotate",
-                status=201,
-                account_id=account.id,
-                resource_id=old.id,
-                before=old,
-                after=(ended, new),
+            await self._audit.record_of(
+                connection, caller, "api_key.rotate", 201, old, before=old, after=(ended, new)
             )
         self._trusted.clear()
         return replace(new, key=text)
@@ -169,14 +154,8 @@ class ApiKeys:
             gone = await store.revoke_key(connection, account.id, found, now) if found else None
             if gone is None:
                 raise ApiKeyNotFound("API key not found")
-            await self._audit.record(
-                connection,
-                caller,
-                action="api_key.revoke",
-                status=204,
-                account_id=account.id,
-                resource_id=gone.id,
-                before=gone,
+            await self._audit.record_of(
+                connection, caller, "api_key.revoke", 204, gone, before=gone
             )
         self._trusted.clear()
 

@@ -7,6 +7,7 @@ and forms of its fields never change; a new one goes to the end and is left out 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -103,6 +104,20 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     resource_id: UUID | str = ""
     before: object = None
     after: object = None
+
+
+class Held(Protocol):
+    """What an account holds: an entry about it names both."""
+
+    @property
+    def id(self) -> UUID:
+        """Of what is held."""
+        ...
+
+    @property
+    def account_id(self) -> UUID:
+        """Of the account."""
+        ...
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

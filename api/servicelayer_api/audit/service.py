@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from servicelayer_api.audit.models import Entry, Query
+    from servicelayer_api.audit.models import Entry, Held, Query
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.web.principal import Caller
@@ -139,6 +139,42 @@ class AuditLog:
             after=after,
         )
         caller.recorded.append(await store.insert_entry(connection, self._draft(change)))
+
+    async def record_of(
+        self,
+        connection: Connection,
+        caller: Caller,
+        action: str,
+        status: int,
+        resource: Held,
+        *,
+        before: object = None,
+        after: object = None,
+    ) -> None:
+        """Write the entry of a change of what an account holds; all else as `record`.
+
+        Args:
+            connection: with the transaction open.
+            caller: who asked, and how.
+            action: what was done.
+            status: the status the answer will have.
+            resource: what was changed; its id and its account are written.
+            before: the state before.
+            after: the state after.
+
+        Raises:
+            AuditUnavailable: as `record`.
+        """
+        await self.record(
+            connection,
+            caller,
+            action=action,
+            status=status,
+            account_id=resource.account_id,
+            resource_id=resource.id,
+            before=before,
+            after=after,
+        )
 
     async def record_many(self, connection: Connection, changes: Sequence[Change]) -> None:
         """Write the entries of several requests that share one transaction, by one statement.

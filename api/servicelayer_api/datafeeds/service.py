@@ -107,7 +107,9 @@ class DataFeeds:
             feed = configuration.configure(blank, request, self._defaults)
             await self._check_registered(connection, feed)
             await store.insert_feed(connection, feed)
-            await self._record(connection, caller, "datafeed.create", 201, feed, after=feed)
+            await self._audit.record_of(
+                connection, caller, "datafeed.create", 201, feed, after=feed
+            )
         return self._show(feed)
 
     async def get(self, caller: Caller, account_id: str, feed_id: str) -> DataFeed:
@@ -142,7 +144,7 @@ class DataFeeds:
             await self._check_registered(connection, changed)
             changed = replace(changed, updated_at=self._clock.now())
             await store.update_config(connection, changed)
-            await self._record(
+            await self._audit.record_of(
                 connection, caller, "datafeed.change", 200, feed, before=feed, after=changed
             )
         return self._show(changed)
@@ -158,7 +160,9 @@ class DataFeeds:
         async with self._database.transaction() as connection:
             feed = await self._lock(connection, caller, account_id, feed_id)
             await store.delete_feed(connection, feed.id)
-            await self._record(connection, caller, "datafeed.delete", 204, feed, before=feed)
+            await self._audit.record_of(
+                connection, caller, "datafeed.delete", 204, feed, before=feed
+            )
 
     async def submit(
         self, caller: Caller, account_id: str, feed_id: str, request: UpdateRequest
@@ -188,7 +192,7 @@ class DataFeeds:
                     key=self._keys[0],
                     now=update.created_at,
                 )
-                await self._record(
+                await self._audit.record_of(
                     connection, caller, "datafeed.submit", 201, feed, before=feed, after=changed
                 )
         except ServiceError:
@@ -359,25 +363,3 @@ class DataFeeds:
         if feed is None:
             raise DataFeedNotFound("data feed not found")
         return feed
-
-    async def _record(
-        self,
-        connection: Connection,
-        caller: Caller,
-        action: str,
-        status: int,
-        feed: StoredFeed,
-        *,
-        before: StoredFeed | None = None,
-        after: StoredFeed | None = None,
-    ) -> None:
-        await self._audit.record(
-            connection,
-            caller,
-            action=action,
-            status=status,
-            account_id=feed.account_id,
-            resource_id=feed.id,
-            before=before,
-            after=after,
-        )

@@ -100,7 +100,9 @@ class Withdrawals:
                 requested_by=approvals.identity_of(caller.require_principal()),
             )
             account, withdrawal = await begin(connection, account, withdrawal, now, quota)
-            await self._record(connection, caller, "gasbank.withdraw", withdrawal)
+            await self._audit.record_of(
+                connection, caller, "gasbank.withdraw", 200, withdrawal, after=withdrawal
+            )
         return account, withdrawal
 
     async def cancel(
@@ -121,7 +123,9 @@ class Withdrawals:
             account, found = await self._hold(connection, caller, account_id, withdrawal_id)
             now = self._clock.now()
             changed = await advance(connection, account, found, Event.CANCELLED, now, error=reason)
-            await self._record(connection, caller, "gasbank.cancel", changed, found)
+            await self._audit.record_of(
+                connection, caller, "gasbank.cancel", 200, changed, before=found, after=changed
+            )
             return changed, await _decisions(connection, found.id)
 
     async def decide(
@@ -170,7 +174,9 @@ class Withdrawals:
             elif found.status == State.AWAITING_APPROVAL and await is_approved(connection, found):
                 changed = await advance(connection, account, found, Event.APPROVED, now)
             action = "gasbank.approve" if new.approve else "gasbank.reject"
-            await self._record(connection, caller, action, changed, found)
+            await self._audit.record_of(
+                connection, caller, action, 200, changed, before=found, after=changed
+            )
         return decision, changed, before
 
     async def retry(
@@ -196,7 +202,9 @@ class Withdrawals:
                 dead_letter_reason="",
                 dead_letter_at=None,
             )
-            await self._record(connection, caller, "gasbank.retry", changed, found)
+            await self._audit.record_of(
+                connection, caller, "gasbank.retry", 200, changed, before=found, after=changed
+            )
             return changed, await _decisions(connection, found.id)
 
     async def discard(self, caller: Caller, account_id: str, withdrawal_id: str) -> None:
@@ -216,7 +224,9 @@ class Withdrawals:
                 self._clock.now(),
                 error="dead letter deleted",
             )
-            await self._record(connection, caller, "gasbank.discard", changed, found, status=204)
+            await self._audit.record_of(
+                connection, caller, "gasbank.discard", 204, changed, before=found, after=changed
+            )
 
     async def _hold(
         self, connection: Connection, caller: Caller, account_id: str, withdrawal_id: str
@@ -229,27 +239,6 @@ class Withdrawals:
             if found is not None and found.type == "withdrawal":
                 return account, found
         raise GasTransactionNotFound("withdrawal not found")
-
-    async def _record(
-        self,
-        connection: Connection,
-        caller: Caller,
-        action: str,
-        after: Transaction,
-        before: Transaction | None = None,
-        *,
-        status: int = 200,
-    ) -> None:
-        await self._audit.record(
-            connection,
-            caller,
-            action=action,
-            status=status,
-            account_id=after.account_id,
-            resource_id=after.id,
-            before=before,
-            after=after,
-        )
 
 
 async def begin(

@@ -110,7 +110,9 @@ class Oracle:
             source = await self._seal(connection, source, credentials)
             await store.insert_source(connection, source)
             shown = rules.show(source)
-            await self._record(connection, caller, "oracle.source.create", 201, after=shown)
+            await self._audit.record_of(
+                connection, caller, "oracle.source.create", 201, shown, after=shown
+            )
         return shown
 
     async def change_source(
@@ -137,11 +139,12 @@ class Oracle:
             changed = await self._seal(connection, changed, credentials)
             await store.update_source(connection, changed)
             shown = rules.show(changed)
-            await self._record(
+            await self._audit.record_of(
                 connection,
                 caller,
                 "oracle.source.change",
                 200,
+                shown,
                 before=rules.show(source),
                 after=shown,
             )
@@ -199,7 +202,9 @@ class Oracle:
                 updated_at=now,
             )
             await store.insert_request(connection, request, alternates)
-            await self._record(connection, caller, "oracle.request.create", 201, after=request)
+            await self._audit.record_of(
+                connection, caller, "oracle.request.create", 201, request, after=request
+            )
         self.new_work.set()
         return request
 
@@ -300,8 +305,14 @@ class Oracle:
             after = await store.find_request(connection, account.id, before.id)
             if after is None:
                 raise RequestNotFound("oracle request not found")
-            await self._record(
-                connection, caller, f"oracle.request.{wanted}", 200, before=before, after=after
+            await self._audit.record_of(
+                connection,
+                caller,
+                f"oracle.request.{wanted}",
+                200,
+                after,
+                before=before,
+                after=after,
             )
         if wanted == "retry":
             self.new_work.set()
@@ -361,27 +372,6 @@ class Oracle:
             await store.update_completed(
                 connection, request_id, result=result, error=error, now=now
             )
-
-    async def _record(
-        self,
-        connection: Connection,
-        caller: Caller,
-        action: str,
-        status: int,
-        *,
-        before: Source | OracleRequest | None = None,
-        after: Source | OracleRequest,
-    ) -> None:
-        await self._audit.record(
-            connection,
-            caller,
-            action=action,
-            status=status,
-            account_id=after.account_id,
-            resource_id=after.id,
-            before=before,
-            after=after,
-        )
 
 
 def seal_context(source: StoredSource) -> str:

@@ -104,7 +104,9 @@ class PriceFeeds:
             account = await self._accounts.reach(connection, caller, account_id, write=True)
             feed = _new_feed(new, account.id, caller.require_tenant(), now)
             await store.insert_feed(connection, feed)
-            await self._record(connection, caller, "pricefeed.create", 201, feed, after=feed)
+            await self._audit.record_of(
+                connection, caller, "pricefeed.create", 201, feed, after=feed
+            )
         return self._show(feed)
 
     async def get(self, caller: Caller, account_id: str, feed_id: str) -> PriceFeed:
@@ -132,7 +134,7 @@ class PriceFeeds:
             feed = await self._lock(connection, caller, account_id, feed_id)
             changed = replace(_changed(feed, change), updated_at=self._clock.now())
             await store.update_config(connection, changed)
-            await self._record(
+            await self._audit.record_of(
                 connection, caller, "pricefeed.change", 200, feed, before=feed, after=changed
             )
         return self._show(changed)
@@ -148,7 +150,9 @@ class PriceFeeds:
         async with self._database.transaction() as connection:
             feed = await self._lock(connection, caller, account_id, feed_id)
             await store.delete_feed(connection, feed.id)
-            await self._record(connection, caller, "pricefeed.delete", 204, feed, before=feed)
+            await self._audit.record_of(
+                connection, caller, "pricefeed.delete", 204, feed, before=feed
+            )
 
     async def submit(
         self, caller: Caller, account_id: str, feed_id: str, new: NewObservation
@@ -178,7 +182,7 @@ class PriceFeeds:
             written = await write_prices(
                 connection, feed, [quotation], now=self._clock.now(), min_sources=self.quorum
             )
-            await self._record(
+            await self._audit.record_of(
                 connection, caller, "pricefeed.submit", 201, feed, before=feed, after=written.feed
             )
         self._metrics.observed(written.decision.outcome)
@@ -269,28 +273,6 @@ class PriceFeeds:
         if feed is None:
             raise PriceFeedNotFound("price feed not found")
         return feed
-
-    async def _record(
-        self,
-        connection: Connection,
-        caller: Caller,
-        action: str,
-        status: int,
-        feed: StoredFeed,
-        *,
-        before: StoredFeed | None = None,
-        after: StoredFeed | None = None,
-    ) -> None:
-        await self._audit.record(
-            connection,
-            caller,
-            action=action,
-            status=status,
-            account_id=feed.account_id,
-            resource_id=feed.id,
-            before=before,
-            after=after,
-        )
 
 
 def _new_feed(new: NewFeed, account_id: UUID, tenant: str, now: datetime) -> StoredFeed:

@@ -21,7 +21,6 @@ from servicelayer_api.secrets.sealing import Sealer, blank_version
 from servicelayer_api.web.pagination import by_age
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from servicelayer_api.accounts import Accounts
@@ -120,7 +119,9 @@ class Secrets:
             version = await self._sealer.seal(connection, secret, blank, new.value)
             await store.insert_version(connection, version)
             shown = rules.metadata(secret, version, now)
-            await self._record(connection, caller, "secret.create", 201, secret, after=shown)
+            await self._audit.record_of(
+                connection, caller, "secret.create", 201, secret, after=shown
+            )
         return shown, rules.etag(secret)
 
     async def read(
@@ -276,7 +277,9 @@ class Secrets:
             secret, version = await self._lock(connection, account.id, name, if_match)
             await store.delete_secret(connection, secret.id)
             shown = rules.metadata(secret, version, self._clock.now())
-            await self._record(connection, caller, "secret.delete", 204, secret, before=shown)
+            await self._audit.record_of(
+                connection, caller, "secret.delete", 204, secret, before=shown
+            )
 
     async def list_versions(
         self, caller: Caller, account_id: str, name: str, page: PageRequest
@@ -350,27 +353,7 @@ class Secrets:
         await store.delete_versions(connection, secret.id, changed.version - rules.MAX_VERSIONS)
         await self._sealer.take_in(connection, secret)
         shown = rules.metadata(changed, version, version.created_at)
-        await self._record(connection, caller, action, 200, secret, before=before, after=shown)
-        return shown, rules.etag(changed)
-
-    async def _record(
-        self,
-        connection: Connection,
-        caller: Caller,
-        action: str,
-        status: int,
-        secret: StoredSecret,
-        *,
-        before: SecretMetadata | None = None,
-        after: SecretMetadata | None = None,
-    ) -> None:
-        await self._audit.record(
-            connection,
-            caller,
-            action=action,
-            status=status,
-            account_id=secret.account_id,
-            resource_id=secret.id,
-            before=before,
-            after=after,
+        await self._audit.record_of(
+            connection, caller, action, 200, secret, before=before, after=shown
         )
+        return shown, rules.etag(changed)
