@@ -22,7 +22,7 @@ from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
     from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
@@ -201,9 +201,9 @@ class Accounts:
             WalletNotFound: the account has none of this id.
         """
         async with self._database.connection() as connection:
-            account = await self.reach(connection, caller, account_id)
-            found = parse_id(wallet_id)
-            wallet = await store.find_wallet(connection, account.id, found) if found else None
+            wallet = await self.reach_item(
+                connection, caller, account_id, wallet_id, store.find_wallet
+            )
         if wallet is None:
             raise WalletNotFound("wallet not found")
         return wallet
@@ -253,6 +253,37 @@ class Accounts:
             raise AccountNotFound("account not found")
         rules.check_usable(account.status, caller.require_principal(), write=write)
         return account
+
+    async def reach_item[T](
+        self,
+        connection: Connection,
+        caller: Caller,
+        account_id: str,
+        item_id: str,
+        find: Callable[[Connection, UUID, UUID], Awaitable[T | None]],
+        *,
+        write: bool = False,
+    ) -> T | None:
+        """The same door for one thing that an account holds.
+
+        Args:
+            connection: as for `reach`.
+            caller: who asks.
+            account_id: as it stands in the path.
+            item_id: likewise.
+            find: finds, or holds, what this account has under this id.
+            write: as for `reach`.
+
+        Returns:
+            What was found; `None` when nothing was, or when `item_id` is no id.
+
+        Raises:
+            AccountNotFound: as `reach`.
+            AccountSuspended: as `reach`.
+        """
+        account = await self.reach(connection, caller, account_id, write=write)
+        wanted = parse_id(item_id)
+        return None if wanted is None else await find(connection, account.id, wanted)
 
     async def reach_many(
         self, connection: Connection, wanted: Sequence[tuple[Caller, str]]

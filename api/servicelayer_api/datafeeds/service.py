@@ -24,7 +24,7 @@ from servicelayer_api.datafeeds.errors import (
 from servicelayer_api.datafeeds.models import PLACES, StoredFeed, StoredUpdate
 from servicelayer_api.datafeeds.signatures import NO_PROOF, SignerRefusedError
 from servicelayer_api.errors import Invalid, ServiceError
-from servicelayer_api.ids import new_id, parse_id
+from servicelayer_api.ids import new_id
 from servicelayer_api.quotes import decimals
 from servicelayer_api.quotes.demands import Quality, check_demands
 from servicelayer_api.web.pagination import by_age
@@ -135,7 +135,7 @@ class DataFeeds:
             Invalid: Names each field at fault.
         """
         async with self._database.transaction() as connection:
-            feed = await self._lock(connection, caller, account_id, feed_id)
+            feed = await self._find(connection, caller, account_id, feed_id, write=True)
             changed = configuration.configure(feed, request, self._defaults)
             if changed.decimals != feed.decimals and await store.find_any_update(
                 connection, feed.id
@@ -158,7 +158,7 @@ class DataFeeds:
             DataFeedNotFound: As `get`.
         """
         async with self._database.transaction() as connection:
-            feed = await self._lock(connection, caller, account_id, feed_id)
+            feed = await self._find(connection, caller, account_id, feed_id, write=True)
             await store.delete_feed(connection, feed.id)
             await self._audit.record_of(
                 connection, caller, "datafeed.delete", 204, feed, before=feed
@@ -182,7 +182,7 @@ class DataFeeds:
         """
         try:
             async with self._database.transaction() as connection:
-                feed = await self._lock(connection, caller, account_id, feed_id)
+                feed = await self._find(connection, caller, account_id, feed_id, write=True)
                 update = await self._check(connection, feed, request)
                 changed, update, judgement = await write_update(
                     connection,
@@ -345,21 +345,19 @@ class DataFeeds:
             raise Invalid(fields=[("signer_set", f"{missing} is no wallet of the account")])
 
     async def _find(
-        self, connection: Connection, caller: Caller, account_id: str, feed_id: str
+        self,
+        connection: Connection,
+        caller: Caller,
+        account_id: str,
+        feed_id: str,
+        *,
+        write: bool = False,
     ) -> StoredFeed:
-        account = await self._accounts.reach(connection, caller, account_id)
-        found = parse_id(feed_id)
-        feed = await store.find_feed(connection, account.id, found) if found else None
-        if feed is None:
-            raise DataFeedNotFound("data feed not found")
-        return feed
-
-    async def _lock(
-        self, connection: Connection, caller: Caller, account_id: str, feed_id: str
-    ) -> StoredFeed:
-        account = await self._accounts.reach(connection, caller, account_id, write=True)
-        found = parse_id(feed_id)
-        feed = await store.lock_feed(connection, account.id, found) if found else None
+        """Find a feed of the account; with `write` it is held until the transaction ends."""
+        find = store.lock_feed if write else store.find_feed
+        feed = await self._accounts.reach_item(
+            connection, caller, account_id, feed_id, find, write=write
+        )
         if feed is None:
             raise DataFeedNotFound("data feed not found")
         return feed

@@ -268,13 +268,12 @@ class GasBank:
     async def _withdrawal(
         self, connection: Connection, caller: Caller, account_id: str, withdrawal_id: str
     ) -> Transaction:
-        owner = await self._accounts.reach(connection, caller, account_id)
-        wanted = parse_id(withdrawal_id)
-        if wanted is not None:
-            found = await transactions.find_transaction(connection, owner.id, wanted)
-            if found is not None and found.type == "withdrawal":
-                return found
-        raise GasTransactionNotFound("withdrawal not found")
+        found = await self._accounts.reach_item(
+            connection, caller, account_id, withdrawal_id, transactions.find_transaction
+        )
+        if found is None or found.type != "withdrawal":
+            raise GasTransactionNotFound("withdrawal not found")
+        return found
 
     @staticmethod
     async def _shown(connection: Connection, found: Sequence[Transaction]) -> list[Shown]:

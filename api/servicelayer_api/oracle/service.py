@@ -128,9 +128,9 @@ class Oracle:
             Invalid: Names each field at fault.
         """
         async with self._database.transaction() as connection:
-            account = await self._accounts.reach(connection, caller, account_id, write=True)
-            found = parse_id(source_id)
-            source = await store.lock_source(connection, account.id, found) if found else None
+            source = await self._accounts.reach_item(
+                connection, caller, account_id, source_id, store.lock_source, write=True
+            )
             if source is None:
                 raise SourceNotFound("data source not found")
             kept = await self.open_credentials(connection, source)
@@ -158,9 +158,9 @@ class Oracle:
             SourceNotFound: The account has none of this id.
         """
         async with self._database.connection() as connection:
-            account = await self._accounts.reach(connection, caller, account_id)
-            found = parse_id(source_id)
-            source = await store.find_source(connection, account.id, found) if found else None
+            source = await self._accounts.reach_item(
+                connection, caller, account_id, source_id, store.find_source
+            )
         if source is None:
             raise SourceNotFound("data source not found")
         return rules.show(source)
@@ -216,9 +216,9 @@ class Oracle:
             RequestNotFound: The account has none of this id.
         """
         async with self._database.connection() as connection:
-            account = await self._accounts.reach(connection, caller, account_id)
-            found = parse_id(request_id)
-            request = await store.find_request(connection, account.id, found) if found else None
+            request = await self._accounts.reach_item(
+                connection, caller, account_id, request_id, store.find_request
+            )
         if request is None:
             raise RequestNotFound("oracle request not found")
         return request

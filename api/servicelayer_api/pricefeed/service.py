@@ -12,7 +12,7 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from servicelayer_api.errors import Invalid
-from servicelayer_api.ids import new_id, parse_id
+from servicelayer_api.ids import new_id
 from servicelayer_api.pricefeed import rules, store, views
 from servicelayer_api.pricefeed.errors import NoPriceYet, PriceFeedInactive, PriceFeedNotFound
 from servicelayer_api.pricefeed.models import Quotation, StoredFeed
@@ -131,7 +131,7 @@ class PriceFeeds:
             Invalid: Names each field at fault.
         """
         async with self._database.transaction() as connection:
-            feed = await self._lock(connection, caller, account_id, feed_id)
+            feed = await self._find(connection, caller, account_id, feed_id, write=True)
             changed = replace(_changed(feed, change), updated_at=self._clock.now())
             await store.update_config(connection, changed)
             await self._audit.record_of(
@@ -148,7 +148,7 @@ class PriceFeeds:
             PriceFeedNotFound: As `get`.
         """
         async with self._database.transaction() as connection:
-            feed = await self._lock(connection, caller, account_id, feed_id)
+            feed = await self._find(connection, caller, account_id, feed_id, write=True)
             await store.delete_feed(connection, feed.id)
             await self._audit.record_of(
                 connection, caller, "pricefeed.delete", 204, feed, before=feed
@@ -171,7 +171,7 @@ class PriceFeeds:
             Invalid: Names each field at fault.
         """
         async with self._database.transaction() as connection:
-            feed = await self._lock(connection, caller, account_id, feed_id)
+            feed = await self._find(connection, caller, account_id, feed_id, write=True)
             quotation = Quotation(
                 source=new.source.strip() or rules.DEFAULT_SOURCE,
                 price=rules.check_price(new.price),
@@ -255,21 +255,19 @@ class PriceFeeds:
         return views.feed(feed, rules.state(feed, self._clock.now(), self._frozen_rounds))
 
     async def _find(
-        self, connection: Connection, caller: Caller, account_id: str, feed_id: str
+        self,
+        connection: Connection,
+        caller: Caller,
+        account_id: str,
+        feed_id: str,
+        *,
+        write: bool = False,
     ) -> StoredFeed:
-        account = await self._accounts.reach(connection, caller, account_id)
-        found = parse_id(feed_id)
-        feed = await store.find_feed(connection, account.id, found) if found else None
-        if feed is None:
-            raise PriceFeedNotFound("price feed not found")
-        return feed
-
-    async def _lock(
-        self, connection: Connection, caller: Caller, account_id: str, feed_id: str
-    ) -> StoredFeed:
-        account = await self._accounts.reach(connection, caller, account_id, write=True)
-        found = parse_id(feed_id)
-        feed = await store.lock_feed(connection, account.id, found) if found else None
+        """Find a feed of the account; with `write` it is held until the transaction ends."""
+        find = store.lock_feed if write else store.find_feed
+        feed = await self._accounts.reach_item(
+            connection, caller, account_id, feed_id, find, write=write
+        )
         if feed is None:
             raise PriceFeedNotFound("price feed not found")
         return feed
