@@ -21,13 +21,11 @@ from servicelayer_api.datafeeds.models import (
 from servicelayer_api.datafeeds.service import DataFeeds
 from servicelayer_api.quotes.demands import parse_demands
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import MAX_LIMIT, Pages
+from servicelayer_api.web.pagination import MAX_LIMIT, Cursor, Limit, Pages
 
 _READ: Final = {"scope": "datafeeds:read"}
 _WRITE: Final = {"scope": "datafeeds:write"}
 
-_Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
 _MaxAge = Annotated[
     str | None, QueryParameter(description="Refuse an older price; a duration such as 5s")
 ]
@@ -50,8 +48,8 @@ async def list_feeds(
     datafeeds: NamedDependency[DataFeeds],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[DataFeed]]:
     """List feeds."""
     # The contract's list has no limit: a page is as large as one may be.
@@ -146,8 +144,8 @@ async def list_updates(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     feed_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[DataFeedUpdate]]:
     """List updates."""
     page = pages.read(request, "datafeed-updates", feed=feed_id)
@@ -216,8 +214,8 @@ async def list_rounds(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     feed_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[SignedRound]]:
     """List records."""
     page = pages.read(request, "datafeed-rounds", feed=feed_id)

@@ -23,30 +23,31 @@ from servicelayer_api.gasbank.models import (
     NewWithdrawal,
 )
 from servicelayer_api.gasbank.service import GasBank
-from servicelayer_api.gasbank.withdrawal_routes import WITHDRAWAL_ROUTES
+from servicelayer_api.gasbank.withdrawal_routes import (
+    BASE,
+    READ,
+    TAGS,
+    WITHDRAWAL_ROUTES,
+    WRITE,
+    Limit,
+)
 from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import Pages
+from servicelayer_api.web.pagination import Cursor, Pages
 
-_BASE: Final = "/accounts/{account_id:str}/gasbank"
-_READ: Final = {"scope": "gasbank:read"}
-_WRITE: Final = {"scope": "gasbank:write"}
-_TAGS: Final = ["gasbank"]
 _DEFAULT_LIMIT: Final = 25
 
 _GasAccountId = Annotated[str | None, QueryParameter(description="The gas account; required")]
-_Limit = Annotated[str | None, QueryParameter(description="1 to 500, 25 when left out")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
 _Status = Annotated[str | None, QueryParameter(description="Only of this status")]
 
 
 @get(
-    _BASE,
+    BASE,
     operation_id="listGasAccounts",
     summary="Show the gas account of an account",
     description="A list of one or none; with `gas_account_id` that one as an object.",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_gas_accounts(
     request: Request[Any, Any, Any],
@@ -61,13 +62,13 @@ async def list_gas_accounts(
 
 
 @post(
-    _BASE,
+    BASE,
     operation_id="ensureGasAccount",
     summary="Open the gas account of an account, or change it",
     description="An API key that is limited to scopes needs `gasbank:approve` as well to lower "
     "`required_approvals`.",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
     status_code=200,
 )
 async def ensure_gas_account(
@@ -82,11 +83,11 @@ async def ensure_gas_account(
 
 
 @get(
-    f"{_BASE}/summary",
+    f"{BASE}/summary",
     operation_id="getGasSummary",
     summary="Sum up the gas of an account",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def get_summary(
     request: Request[Any, Any, Any], gasbank: NamedDependency[GasBank], account_id: FromPath[str]
@@ -96,13 +97,13 @@ async def get_summary(
 
 
 @post(
-    f"{_BASE}/deposit",
+    f"{BASE}/deposit",
     operation_id="depositGas",
     summary="Credit gas that came in on the chain",
     description="A `tx_id` is credited once in a tenant; sent again it gets the first answer's "
     "transaction.",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
     status_code=200,
 )
 async def deposit_gas(
@@ -124,11 +125,11 @@ async def deposit_gas(
 
 
 @post(
-    f"{_BASE}/withdraw",
+    f"{BASE}/withdraw",
     operation_id="withdrawGas",
     summary="Withdraw gas, now, later or repeatedly",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
     status_code=200,
 )
 async def withdraw_gas(
@@ -147,11 +148,11 @@ async def withdraw_gas(
 
 
 @get(
-    f"{_BASE}/transactions",
+    f"{BASE}/transactions",
     operation_id="listGasTransactions",
     summary="List the transactions of a gas account, newest first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_transactions(
     request: Request[Any, Any, Any],
@@ -163,8 +164,8 @@ async def list_transactions(
         str | None, QueryParameter(name="type", description="Only of this type")
     ] = None,
     status: _Status = None,
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[list[TransactionBody]]:
     """List transactions."""
     del limit, cursor
@@ -174,11 +175,11 @@ async def list_transactions(
 
 
 @get(
-    f"{_BASE}/deposits",
+    f"{BASE}/deposits",
     operation_id="listGasDeposits",
     summary="List the deposits to a gas account, newest first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_deposits(
     request: Request[Any, Any, Any],
@@ -186,8 +187,8 @@ async def list_deposits(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     gas_account_id: _GasAccountId = None,
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[list[TransactionBody]]:
     """List deposits."""
     del limit, cursor
@@ -197,11 +198,11 @@ async def list_deposits(
 
 
 @get(
-    f"{_BASE}/withdrawals",
+    f"{BASE}/withdrawals",
     operation_id="listGasWithdrawals",
     summary="List the withdrawals from a gas account, newest first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_withdrawals(
     request: Request[Any, Any, Any],
@@ -210,8 +211,8 @@ async def list_withdrawals(
     account_id: FromPath[str],
     gas_account_id: _GasAccountId = None,
     status: _Status = None,
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[list[TransactionBody]]:
     """List withdrawals."""
     del limit, cursor
@@ -225,7 +226,7 @@ async def list_withdrawals(
     operation_id="checkGasLedger",
     summary="Compare the whole ledger with all balances and states, now",
     description="Reads every ledger entry. Needs the role `admin`.",
-    tags=_TAGS,
+    tags=TAGS,
 )
 async def check_ledger(
     request: Request[Any, Any, Any], gasbank: NamedDependency[GasBank]

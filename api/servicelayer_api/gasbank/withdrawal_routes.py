@@ -19,24 +19,23 @@ from servicelayer_api.gasbank.answers import (
 from servicelayer_api.gasbank.models import NewDecision, WithdrawalChange
 from servicelayer_api.gasbank.service import GasBank
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import Pages
+from servicelayer_api.web.pagination import Cursor, Pages
 
-_BASE: Final = "/accounts/{account_id:str}/gasbank"
-_READ: Final = {"scope": "gasbank:read"}
-_WRITE: Final = {"scope": "gasbank:write"}
+BASE: Final = "/accounts/{account_id:str}/gasbank"
+READ: Final = {"scope": "gasbank:read"}
+WRITE: Final = {"scope": "gasbank:write"}
 _APPROVE: Final = {"scope": "gasbank:approve"}
-_TAGS: Final = ["gasbank"]
+TAGS: Final = ["gasbank"]
 
-_Limit = Annotated[str | None, QueryParameter(description="1 to 500, 25 when left out")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
+Limit = Annotated[str | None, QueryParameter(description="1 to 500, 25 when left out")]
 
 
 @get(
-    f"{_BASE}/withdrawals/{{withdrawal_id:str}}",
+    f"{BASE}/withdrawals/{{withdrawal_id:str}}",
     operation_id="getGasWithdrawal",
     summary="Show a withdrawal",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def get_withdrawal(
     request: Request[Any, Any, Any],
@@ -51,11 +50,11 @@ async def get_withdrawal(
 
 
 @patch(
-    f"{_BASE}/withdrawals/{{withdrawal_id:str}}",
+    f"{BASE}/withdrawals/{{withdrawal_id:str}}",
     operation_id="changeGasWithdrawal",
     summary="Cancel a withdrawal that settlement has not begun",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
 )
 async def change_withdrawal(
     request: Request[Any, Any, Any],
@@ -72,11 +71,11 @@ async def change_withdrawal(
 
 
 @get(
-    f"{_BASE}/withdrawals/{{withdrawal_id:str}}/attempts",
+    f"{BASE}/withdrawals/{{withdrawal_id:str}}/attempts",
     operation_id="listGasSettlementAttempts",
     summary="List what the resolver said about a withdrawal, the last first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_attempts(
     request: Request[Any, Any, Any],
@@ -84,8 +83,8 @@ async def list_attempts(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     withdrawal_id: FromPath[str],
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[list[AttemptBody]]:
     """List settlement attempts."""
     del limit, cursor
@@ -97,11 +96,11 @@ async def list_attempts(
 
 
 @get(
-    f"{_BASE}/approvals/{{withdrawal_id:str}}",
+    f"{BASE}/approvals/{{withdrawal_id:str}}",
     operation_id="listGasApprovals",
     summary="List the decisions on a withdrawal, the latest first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_approvals(
     request: Request[Any, Any, Any],
@@ -116,14 +115,14 @@ async def list_approvals(
 
 
 @post(
-    f"{_BASE}/approvals/{{withdrawal_id:str}}",
+    f"{BASE}/approvals/{{withdrawal_id:str}}",
     operation_id="decideGasWithdrawal",
     summary="Approve or reject a withdrawal",
     description="Counted and written down is the credential, once: the user, the wallet, the API "
     "key; `approver` is read for a platform token only, which names the person it speaks for. An "
     "API key cannot approve what it asked for. `transaction.Approvals` lists the decisions that "
     "stood before.",
-    tags=_TAGS,
+    tags=TAGS,
     opt=_APPROVE,
     status_code=200,
 )
@@ -146,19 +145,19 @@ async def decide_withdrawal(
 
 
 @get(
-    f"{_BASE}/deadletters",
+    f"{BASE}/deadletters",
     operation_id="listGasDeadLetters",
     summary="List the withdrawals that settlement gave up, newest first",
-    tags=_TAGS,
-    opt=_READ,
+    tags=TAGS,
+    opt=READ,
 )
 async def list_dead_letters(
     request: Request[Any, Any, Any],
     gasbank: NamedDependency[GasBank],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[list[DeadLetterBody]]:
     """List dead letters."""
     del limit, cursor
@@ -169,11 +168,11 @@ async def list_dead_letters(
 
 
 @post(
-    f"{_BASE}/deadletters/{{withdrawal_id:str}}/retry",
+    f"{BASE}/deadletters/{{withdrawal_id:str}}/retry",
     operation_id="retryGasDeadLetter",
     summary="Hand a dead letter to settlement again",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
     status_code=200,
 )
 async def retry_dead_letter(
@@ -190,11 +189,11 @@ async def retry_dead_letter(
 
 
 @delete(
-    f"{_BASE}/deadletters/{{withdrawal_id:str}}",
+    f"{BASE}/deadletters/{{withdrawal_id:str}}",
     operation_id="deleteGasDeadLetter",
     summary="Give a dead letter up: the withdrawal is cancelled and its gas available again",
-    tags=_TAGS,
-    opt=_WRITE,
+    tags=TAGS,
+    opt=WRITE,
 )
 async def delete_dead_letter(
     request: Request[Any, Any, Any],

@@ -24,15 +24,20 @@ from servicelayer_api.oracle.models import (
 )
 from servicelayer_api.oracle.service import Oracle
 from servicelayer_api.web.gate import caller_of, header
-from servicelayer_api.web.pagination import MAX_LIMIT, NEXT_CURSOR, Pages, parse_limit
+from servicelayer_api.web.pagination import (
+    MAX_LIMIT,
+    NEXT_CURSOR,
+    Cursor,
+    Limit,
+    Pages,
+    parse_limit,
+)
 
 _READ: Final = {"scope": "oracle:read"}
 _WRITE: Final = {"scope": "oracle:write"}
 _DEFAULT_LIMIT: Final = 100
 _REASONS: Final[dict[str, DeadReason]] = {"attempts": "attempts", "expired": "expired"}
 
-_Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
 _Status = Annotated[str | None, QueryParameter(description="Only those of this status")]
 _Reason = Annotated[str | None, QueryParameter(description="attempts or expired")]
 _HttpRequest = Request[Any, Any, Any]
@@ -50,8 +55,8 @@ async def list_sources(
     oracle: NamedDependency[Oracle],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[Source]]:
     """List data sources."""
     page = pages.read(request, "oracle-sources", MAX_LIMIT)
@@ -122,8 +127,8 @@ async def list_requests(
     request: _HttpRequest,
     oracle: NamedDependency[Oracle],
     account_id: FromPath[str],
-    limit: _Limit = None,
-    cursor: _Cursor = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
     status: _Status = None,
 ) -> Response[list[OracleRequest]]:
     """List requests. The cursor of this list is the id of the last request, by contract."""
@@ -213,8 +218,8 @@ async def list_dead_letters(
     oracle_dead_letters: NamedDependency[DeadLetters],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
     reason: _Reason = None,
 ) -> Response[list[DeadLetter]]:
     """List dead letters."""

@@ -22,14 +22,12 @@ from servicelayer_api.pricefeed.models import (
 from servicelayer_api.pricefeed.service import PriceFeeds
 from servicelayer_api.quotes.demands import parse_demands
 from servicelayer_api.web.gate import caller_of
-from servicelayer_api.web.pagination import MAX_LIMIT, Pages
+from servicelayer_api.web.pagination import MAX_LIMIT, Cursor, Limit, Pages
 
 _READ: Final = {"scope": "pricefeeds:read"}
 _WRITE: Final = {"scope": "pricefeeds:write"}
 _MAX_DIGITS: Final = 18
 
-_Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
-_Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
 
 _MaxAge = Annotated[
     str | None, QueryParameter(description="Refuse an older price; a duration such as 5s")
@@ -55,8 +53,8 @@ async def list_feeds(
     pricefeeds: NamedDependency[PriceFeeds],
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[PriceFeed]]:
     """List feeds."""
     # The contract's lists of price feeds have no limit: a page is as large as one may be.
@@ -173,8 +171,8 @@ async def list_snapshots(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     feed_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[PriceSnapshot]]:
     """List snapshots."""
     page = pages.read(request, "price-snapshots", MAX_LIMIT, feed=feed_id)
@@ -218,8 +216,8 @@ async def list_rounds(
     pages: NamedDependency[Pages],
     account_id: FromPath[str],
     feed_id: FromPath[str],
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[PriceRound]]:
     """List rounds."""
     page = pages.read(request, "price-rounds", feed=feed_id)
@@ -243,8 +241,8 @@ async def list_observations(
     round: Annotated[  # noqa: A002 - the name of the query parameter
         str | None, QueryParameter(description="Of this round only")
     ] = None,
-    limit: _Limit = None,  # noqa: ARG001 - read by `pages`, described here
-    cursor: _Cursor = None,  # noqa: ARG001 - as above
+    limit: Limit = None,  # noqa: ARG001 - read by `pages`, described here
+    cursor: Cursor = None,  # noqa: ARG001 - as above
 ) -> Response[list[PriceObservation]]:
     """List observations."""
     number = _round_number(round)

@@ -8,12 +8,13 @@ more follows.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
+from litestar.params import QueryParameter
 
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.answers import Answer
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 MAX_LIMIT: Final = 500
 NEXT_CURSOR: Final = "X-Next-Cursor"
+
+# `Pages` reads both off the request; a route that takes them lets the OpenAPI document show them.
+Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
+Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
 
 # Longer numbers are cut or refused unread; int() of an endless text would be slow.
 _MAX_DIGITS: Final = 9
