@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw
+from msgspec.structs import asdict
 
 from servicelayer_api.datafeeds import rules
 from servicelayer_api.datafeeds.models import (
@@ -83,20 +84,7 @@ def latest(
 ) -> LatestRound:
     """The last accepted round of a feed that has one, by the update that closed it."""
     return LatestRound(
-        id=closing.id,
-        account_id=closing.account_id,
-        feed_id=closing.feed_id,
-        round_id=closing.round_id,
-        price=decimals.write(closing.price, PLACES),
-        signer=closing.signer,
-        timestamp=closing.submitted_for,
-        signature=closing.signature,
-        status=closing.status,
-        created_at=closing.created_at,
-        updated_at=closing.updated_at,
-        verified=closing.scheme != "none",
-        error=closing.error,
-        metadata=closing.metadata,
+        **asdict(update(closing)),
         aggregated_price=decimals.write(stored.price or 0, PLACES),
         confidence=decimals.write(stored.price_spread, PLACES),
         sources=stored.price_sources,

@@ -85,21 +85,21 @@ async def find_source(
     connection: Connection, account_id: UUID, source_id: UUID
 ) -> StoredSource | None:
     """Find a source of an account."""
-    row = await connection.fetchrow(
-        f"SELECT {_SOURCE} FROM oracle_sources WHERE id = $1 AND account_id = $2",  # noqa: S608 - fixed names
-        source_id,
-        account_id,
-    )
-    return None if row is None else _source(row)
+    return await _one_source(connection, account_id, source_id)
 
 
 async def lock_source(
     connection: Connection, account_id: UUID, source_id: UUID
 ) -> StoredSource | None:
     """Find a source of an account and hold it until the transaction ends."""
+    return await _one_source(connection, account_id, source_id, "FOR NO KEY UPDATE")
+
+
+async def _one_source(
+    connection: Connection, account_id: UUID, source_id: UUID, lock: str = ""
+) -> StoredSource | None:
     row = await connection.fetchrow(
-        f"SELECT {_SOURCE} FROM oracle_sources WHERE id = $1 AND account_id = $2 "  # noqa: S608 - fixed names
-        "FOR NO KEY UPDATE",
+        f"SELECT {_SOURCE} FROM oracle_sources WHERE id = $1 AND account_id = $2 {lock}",  # noqa: S608 - fixed
         source_id,
         account_id,
     )

@@ -110,22 +110,22 @@ async def find_account(
     connection: Connection, account_id: UUID, gas_account_id: UUID | None = None
 ) -> GasAccount | None:
     """Find the gas account of an account; with an id only if it is that one."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM gas_accounts "  # noqa: S608 - fixed names
-        "WHERE account_id = $1 AND ($2::uuid IS NULL OR id = $2)",
-        account_id,
-        gas_account_id,
-    )
-    return None if row is None else _account(row)
+    return await _one_account(connection, account_id, gas_account_id)
 
 
 async def lock_account(
     connection: Connection, account_id: UUID, gas_account_id: UUID | None = None
 ) -> GasAccount | None:
     """Find the gas account of an account and hold it until the transaction ends."""
+    return await _one_account(connection, account_id, gas_account_id, "FOR NO KEY UPDATE")
+
+
+async def _one_account(
+    connection: Connection, account_id: UUID, gas_account_id: UUID | None, lock: str = ""
+) -> GasAccount | None:
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM gas_accounts "  # noqa: S608 - fixed names
-        "WHERE account_id = $1 AND ($2::uuid IS NULL OR id = $2) FOR NO KEY UPDATE",
+        f"WHERE account_id = $1 AND ($2::uuid IS NULL OR id = $2) {lock}",
         account_id,
         gas_account_id,
     )
