@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from servicelayer_api.audit import AuditLog, Change
 from servicelayer_api.audit.sealer import Sealer
 from servicelayer_api.audit.signing import SigningKey
-from servicelayer_api.audit.verify import Report, verify_database
+from servicelayer_api.audit.verify import Report, open_checkpoint, verify_database
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.settings import Secret, Settings
@@ -71,6 +71,20 @@ class Trail:
     async def verify(self, outside: Checkpoint | None = None) -> Report:
         """Verify the log by the right key."""
         return await verify_database(self.database, KEY.verifiers, outside)
+
+    async def faults(self) -> list[tuple[str, str]]:
+        """Kind and text of what `verify` finds."""
+        return [(fault.kind, fault.text) for fault in (await self.verify()).faults]
+
+    async def seqs(self) -> list[int]:
+        """The numbers of the entries, in order."""
+        return [row["seq"] for row in await self.fetch("SELECT seq FROM audit_log ORDER BY seq")]
+
+    async def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint, its signature checked."""
+        query = "SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1"
+        (row,) = await self.fetch(query)
+        return open_checkpoint(row["note"], KEY.verifiers)
 
     async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Ask the database something."""
