@@ -95,7 +95,15 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
 
         add_arguments(audit)
     audit.set_defaults(run=_audit)
-    keys = commands.add_parser("keys", help="encryption keys: status, rotation")
+    _add_keys(commands.add_parser("keys", help="encryption keys: status, rotation"))
+    commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
+    verify = commands.add_parser("verify", help="check a proof with nothing but its file")
+    _add_proofs(verify, load=command == "verify")
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
+    return parser
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
     _database_options(keys)
     keys.add_argument("action", choices=("status", "rotate"))
     keys.add_argument(
@@ -104,12 +112,14 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
         help="with rotate: also make new data keys and seal all data with them",
     )
     keys.set_defaults(run=_keys)
-    commands.add_parser("openapi", help="print the OpenAPI document").set_defaults(run=_openapi)
-    verify = commands.add_parser("verify", help="check a proof with nothing but its file")
+
+
+def _add_proofs(verify: argparse.ArgumentParser, *, load: bool) -> None:
+    """Add the kinds of proofs; with `load`, all that their commands need."""
     kinds = verify.add_subparsers(title="proofs", required=True, metavar="PROOF")
     draw = kinds.add_parser("random", help="the proof of a draw of randomness")
     feed_round = kinds.add_parser("round", help="the signed record of a data feed's round")
-    if command == "verify":
+    if load:
         from servicelayer_api.datafeeds import command as round_command  # noqa: PLC0415 - as below
         from servicelayer_api.random import command as random_command  # noqa: PLC0415 - as below
 
@@ -117,8 +127,6 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
         draw.set_defaults(run=random_command.run)
         round_command.add_arguments(feed_round)
         feed_round.set_defaults(run=round_command.run)
-    commands.add_parser("version", help="print the version").set_defaults(run=_version)
-    return parser
 
 
 def _database_options(parser: argparse.ArgumentParser) -> None:

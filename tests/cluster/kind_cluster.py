@@ -105,8 +105,7 @@ def _deploy_ingress(kubectl: Kubectl) -> None:
     kubectl("-n", "traefik", "rollout", "status", "daemonset/traefik", "--timeout=180s")
 
 
-def _ingress_objects() -> list[dict[str, Any]]:
-    labels = {"app.kubernetes.io/name": "traefik"}
+def _traefik() -> dict[str, Any]:
     arguments = [
         "--global.checknewversion=false",
         "--global.sendanonymoususage=false",
@@ -120,13 +119,17 @@ def _ingress_objects() -> list[dict[str, Any]]:
         "--providers.kubernetesgateway=true",
         "--providers.kubernetesgateway.statusaddress.ip=127.0.0.1",
     ]
-    container = {
+    return {
         "name": "traefik",
         "image": TRAEFIK_IMAGE,
         "args": arguments,
         "ports": [{"containerPort": port, "hostPort": port} for port in (80, 443)],
         "readinessProbe": {"httpGet": {"path": "/ping", "port": 8080}},
     }
+
+
+def _ingress_objects() -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/name": "traefik"}
     account = {"kind": "ServiceAccount", "name": "traefik", "namespace": "traefik"}
     # A test cluster: the controller may do everything, as the assembled one's may.
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
@@ -157,7 +160,7 @@ def _ingress_objects() -> list[dict[str, Any]]:
                     "spec": {
                         "serviceAccountName": "traefik",
                         "tolerations": [{"operator": "Exists"}],
-                        "containers": [container],
+                        "containers": [_traefik()],
                     },
                 },
             },

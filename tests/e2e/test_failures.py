@@ -140,6 +140,14 @@ def test_failing_migration_stalls_and_is_run_again_when_asked(
 @pytest.fixture
 def squatter(stage: Stage, broken: Layer) -> Iterator[None]:
     """A policy that puts a container on port 8080 into new API pods, as a service mesh might."""
+    stage.cluster.kubectl.apply(*sidecar_policy(broken, stage.provided.names.api))
+    broken.wait_for(lambda: squats(broken), "the policy is in effect", seconds=30)
+    yield
+    evict(stage, broken)
+
+
+def sidecar_policy(broken: Layer, image: str) -> list[dict[str, Any]]:
+    """The policy that adds the container, and what puts it into effect."""
     labels = {
         "app.kubernetes.io/instance": broken.name,
         "app.kubernetes.io/component": "api",
@@ -147,7 +155,7 @@ def squatter(stage: Stage, broken: Layer) -> Iterator[None]:
     api, group = "v1", "admissionregistration.k8s.io"
     sidecar = {
         "name": "mesh",
-        "image": stage.provided.names.api,
+        "image": image,
         "restartPolicy": "Always",
         "command": ["python3", "-m", "http.server", "8080", "--directory", "/tmp"],  # noqa: S108 - the container's own
         "securityContext": {
@@ -195,10 +203,7 @@ def squatter(stage: Stage, broken: Layer) -> Iterator[None]:
         "metadata": {"name": POLICY},
         "spec": {"policyName": POLICY},
     }
-    stage.cluster.kubectl.apply(policy, binding)
-    broken.wait_for(lambda: squats(broken), "the policy is in effect", seconds=30)
-    yield
-    evict(stage, broken)
+    return [policy, binding]
 
 
 def typed(value: Any, kind: str) -> str:

@@ -16,6 +16,7 @@ from servicelayer_api.datafeeds.models import PLACES, StoredFeed, StoredRound, S
 from servicelayer_api.quotes import decimals
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from servicelayer_api.crypto.signing import SigningKey
@@ -63,7 +64,22 @@ async def write_update(
         await store.insert_update(connection, update)
         return replace(feed, pending=True), update, judgement
     known["aggregated_price"] = decimals.write(judgement.price, feed.decimals)
-    verdicts = [
+    verdicts = _judged(counted, judgement, known, now)
+    update = verdicts[-1]
+    await store.insert_update(connection, update)
+    await store.update_judged(connection, verdicts[:-1])
+    record = records.build_record(feed, counted, judgement, quorum=quorum, accepted_at=now)
+    feed = await _accept(connection, feed, update, judgement, records.write_record(record), key)
+    error = f"superseded: round {update.round_id} was accepted without it"
+    await store.update_superseded(connection, feed.id, update.round_id, error, now)
+    return feed, update, judgement
+
+
+def _judged(
+    counted: Sequence[StoredUpdate], judgement: Judgement, known: Mapping[str, str], now: datetime
+) -> list[StoredUpdate]:
+    """The updates of an accepted round, each with its verdict and what is known of the round."""
+    return [
         replace(
             each,
             status="rejected" if reason else "accepted",
@@ -73,14 +89,6 @@ async def write_update(
         )
         for each, reason in zip(counted, judgement.reasons, strict=True)
     ]
-    update = verdicts[-1]
-    await store.insert_update(connection, update)
-    await store.update_judged(connection, verdicts[:-1])
-    record = records.build_record(feed, counted, judgement, quorum=quorum, accepted_at=now)
-    feed = await _accept(connection, feed, update, judgement, records.write_record(record), key)
-    error = f"superseded: round {update.round_id} was accepted without it"
-    await store.update_superseded(connection, feed.id, update.round_id, error, now)
-    return feed, update, judgement
 
 
 async def _accept(

@@ -60,29 +60,6 @@ def build(core: Core, gasbank: GasBank, audit: AuditLog, quotas: Quotas, egress:
     )
     checker = LedgerChecker(core.database, metrics, settings.gasbank_check_interval)
 
-    async def probe() -> None:
-        if checker.last is not None and not checker.last.balanced:
-            raise NotReady("the ledger is not balanced; GET /admin/gasbank/invariants tells more")
-
-    modules = [
-        Module(
-            name="gasbank",
-            domain="gasbank",
-            capabilities=("deposits", "withdrawals", "approvals", "schedules"),
-            depends_on=("store", "accounts"),
-            surface="gasbank",
-            probe=probe,
-        )
-    ]
-    if resolver is not None:
-        modules.append(
-            Module(
-                name="gasbank-settlement",
-                domain="gasbank",
-                layer="runner",
-                depends_on=("gasbank",),
-            )
-        )
     return Feature(
         name="gasbank",
         routes=ROUTES,
@@ -91,5 +68,24 @@ def build(core: Core, gasbank: GasBank, audit: AuditLog, quotas: Quotas, egress:
             Worker("gasbank-settlement", settler(settlement, settings.gasbank_poll_interval)),
             Worker("gasbank-ledger-check", checker.run),
         ],
-        modules=modules,
+        modules=_modules(checker, settles=resolver is not None),
     )
+
+
+def _modules(checker: LedgerChecker, *, settles: bool) -> list[Module]:
+    async def probe() -> None:
+        if checker.last is not None and not checker.last.balanced:
+            raise NotReady("the ledger is not balanced; GET /admin/gasbank/invariants tells more")
+
+    bank = Module(
+        name="gasbank",
+        domain="gasbank",
+        capabilities=("deposits", "withdrawals", "approvals", "schedules"),
+        depends_on=("store", "accounts"),
+        surface="gasbank",
+        probe=probe,
+    )
+    settlement = Module(
+        name="gasbank-settlement", domain="gasbank", layer="runner", depends_on=("gasbank",)
+    )
+    return [bank, settlement] if settles else [bank]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.egress import Egress
     from servicelayer_api.oracle.models import (
+        Holding,
         NewRequest,
         NewSource,
         RequestChange,
@@ -291,15 +292,7 @@ class Oracle:
             if wanted != "retry":
                 self._runners.check(shown_tokens)
             rules.check_change(wanted, change)
-            found = parse_id(request_id)
-            locked = (
-                await store.lock_request(connection, account.id, found, self._ttl)
-                if found
-                else None
-            )
-            if locked is None:
-                raise RequestNotFound("oracle request not found")
-            before, holding = locked
+            before, holding = await self._lock(connection, account.id, request_id)
             rules.check_transition(before, wanted, holding)
             await self._apply(connection, before.id, wanted, change)
             after = await store.find_request(connection, account.id, before.id)
@@ -317,6 +310,15 @@ class Oracle:
         if wanted == "retry":
             self.new_work.set()
         return after
+
+    async def _lock(
+        self, connection: Connection, account_id: UUID, request_id: str
+    ) -> tuple[OracleRequest, Holding]:
+        found = parse_id(request_id)
+        locked = found and await store.lock_request(connection, account_id, found, self._ttl)
+        if not locked:
+            raise RequestNotFound("oracle request not found")
+        return locked
 
     async def open_credentials(self, connection: Connection, source: StoredSource) -> Credentials:
         """Open the credentials of a source.

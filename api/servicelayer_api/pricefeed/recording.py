@@ -54,7 +54,24 @@ async def write_prices(
         Invalid: A time that cannot be.
         ObservationOutOfOrder: None of them is newer than what the feed has.
     """
-    number = feed.round_id + 1
+    last = await _add(connection, feed, quotations, now, slot)
+    newest = await store.list_newest_by_group(connection, feed.id, feed.round_id + 1)
+    decision = rules.decide(feed, newest, feed.min_sources or min_sources)
+    if decision.outcome != "published":
+        feed = replace(feed, outcome=decision.outcome)
+        await store.update_published(connection, feed)
+        return Written(feed=feed, decision=decision, snapshot=None)
+    return await _publish(connection, feed, decision, last, now)
+
+
+async def _add(
+    connection: Connection,
+    feed: StoredFeed,
+    quotations: Sequence[Quotation],
+    now: datetime,
+    slot: datetime | None,
+) -> Observation:
+    """Add those prices to the open round that are in order; gives the last of them."""
     last: Observation | None = None
     stale: ObservationOutOfOrder | None = None
     for quotation in quotations:
@@ -69,7 +86,7 @@ async def write_prices(
         last = Observation(
             id=new_id(),
             feed_id=feed.id,
-            round_id=number,
+            round_id=feed.round_id + 1,
             source=quotation.source,
             source_group=rules.group_of(feed, quotation.source, quotation.group),
             price=quotation.price,
@@ -79,13 +96,7 @@ async def write_prices(
         await store.insert_observation(connection, last, slot)
     if last is None:
         raise stale or ObservationOutOfOrder
-    newest = await store.list_newest_by_group(connection, feed.id, number)
-    decision = rules.decide(feed, newest, feed.min_sources or min_sources)
-    if decision.outcome != "published":
-        feed = replace(feed, outcome=decision.outcome)
-        await store.update_published(connection, feed)
-        return Written(feed=feed, decision=decision, snapshot=None)
-    return await _publish(connection, feed, decision, last, now)
+    return last
 
 
 async def _publish(

@@ -25,8 +25,8 @@ RULES = [
 ]
 
 
-@pytest.mark.timeout(180)
-def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
+def grant(scene: Scene) -> None:
+    """Give the service account `operator` what the chart gives it, and nothing else."""
     namespace, rbac = scene.namespace, "rbac.authorization.k8s.io"
     subject = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}
     scene.plane.kubectl.apply(
@@ -72,6 +72,28 @@ def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
             "subjects": [subject],
         },
     )
+
+
+def list_used(scene: Scene) -> set[str]:
+    """The rights that the API server saw used by that account; fails on one it refused."""
+    user = f"system:serviceaccount:{scene.namespace}:operator"
+    used: set[str] = set()
+    for line in scene.plane.audit_log.read_text().splitlines():
+        entry = json.loads(line) if user in line else {}
+        if entry.get("user", {}).get("username") != user or entry["stage"] != "ResponseComplete":
+            continue
+        reference = entry.get("objectRef") or {}
+        code = (entry.get("responseStatus") or {}).get("code")
+        what = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
+        used.add(f"{entry['verb']} {what or entry['requestURI']}")
+        assert code != 403, f"refused: {entry['verb']} {entry['requestURI']}"
+    return used
+
+
+@pytest.mark.timeout(180)
+def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
+    namespace = scene.namespace
+    grant(scene)
     kubeconfig = scene.plane.kubectl.service_account_kubeconfig(
         namespace, "operator", scene.folder / "operator.kubeconfig"
     )
@@ -84,17 +106,7 @@ def test_it_needs_no_right_that_the_chart_does_not_grant(scene: Scene) -> None:
     scene.until("no Ingress", lambda: not scene.children("Ingress"))
     scene.until_ready()
     assert operator.terminate() == 0
-    user = f"system:serviceaccount:{namespace}:operator"
-    used: set[str] = set()
-    for line in scene.plane.audit_log.read_text().splitlines():
-        entry = json.loads(line) if user in line else {}
-        if entry.get("user", {}).get("username") != user or entry["stage"] != "ResponseComplete":
-            continue
-        reference = entry.get("objectRef") or {}
-        code = (entry.get("responseStatus") or {}).get("code")
-        what = "/".join(filter(None, (reference.get("resource"), reference.get("subresource"))))
-        used.add(f"{entry['verb']} {what or entry['requestURI']}")
-        assert code != 403, f"refused: {entry['verb']} {entry['requestURI']}"
+    used = list_used(scene)
     assert {"apply", "patch"} & {verb.split()[0] for verb in used}
     assert "create secrets" in used
     assert "delete ingresses" in used
