@@ -11,18 +11,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, override
 
 import aiohttp
 from aiohttp import web
 
 from support.kube_api import tls_of
+from support.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
 _GOODBYE_SECONDS = 0.3
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -64,7 +63,7 @@ class Fault:
     cut: str = ""
 
 
-class ApiProxy:
+class ApiProxy(LoopThread):
     """The proxy, in a thread of its own; use as a context manager.
 
     Attributes:
@@ -77,6 +76,7 @@ class ApiProxy:
     """
 
     def __init__(self, upstream: Path, folder: Path) -> None:
+        super().__init__("api-proxy")
         self.calls: list[Call] = []
         self.fault: Callable[[Call], Fault | None] = lambda _: None
         self.after: Callable[[Call], None] = lambda _: None
@@ -85,15 +85,11 @@ class ApiProxy:
         self.kubeconfig = folder / "proxy.kubeconfig"
         self._target, self._context = tls_of(upstream)
         self._mutating = 0
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._stop: asyncio.Event | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._thread = threading.Thread(target=self._run, name="api-proxy", daemon=True)
 
+    @override
     def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(timeout=30)
+        super().__enter__()
         self.kubeconfig.write_text(
             json.dumps(
                 {
@@ -108,16 +104,6 @@ class ApiProxy:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._stop is not None
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=30)
-
     @property
     def mutations(self) -> list[Call]:
         """The mutating calls so far."""
@@ -131,14 +117,8 @@ class ApiProxy:
         self.after = lambda _: None
         self.silent = False
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        self._stop = asyncio.Event()
+    @override
+    async def serve(self) -> None:
         app = web.Application(client_max_size=16 * 2**20)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0.5)
@@ -149,8 +129,8 @@ class ApiProxy:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             self.server = site.name if not runner.addresses else _url(runner.addresses[0])
-            self._started.set()
-            await self._stop.wait()
+            self.ready()
+            await self.stopped()
             await runner.cleanup()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()

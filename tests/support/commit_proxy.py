@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import override
 from urllib.parse import urlsplit, urlunsplit
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from support.loop_thread import LoopThread
 
 _COMMIT = b"COMMIT;"
 _CHUNK = 65536
 
 
-class CommitProxy:
+class CommitProxy(LoopThread):
     """The proxy, in a thread of its own; use as a context manager.
 
     Attributes:
@@ -27,28 +26,11 @@ class CommitProxy:
     """
 
     def __init__(self, database_url: str) -> None:
+        super().__init__("commit-proxy")
         self._parts = urlsplit(database_url)
         self.url = ""
         self.holding = threading.Event()
         self._awaited = b""
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="commit-proxy", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(timeout=30)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=30)
 
     def arm(self, statement: bytes) -> None:
         """Keep back the answer of the COMMIT that follows a statement, and all after it.
@@ -59,20 +41,15 @@ class CommitProxy:
         """
         self._awaited = statement
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
+    @override
+    async def serve(self) -> None:
         server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         login = self._parts.netloc.rpartition("@")[0]
         parts = self._parts._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
         self.url = urlunsplit(parts)
-        self._started.set()
-        await self._stop.wait()
+        self.ready()
+        await self.stopped()
         server.close()
 
     async def _forward(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:

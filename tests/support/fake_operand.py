@@ -5,16 +5,15 @@ It wants a bearer token, notes the one it was given, and can be told that its da
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from support.local_http import LocalHttp, send_json
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from http.server import BaseHTTPRequestHandler
 
 
-class FakeOperand:
+class FakeOperand(LocalHttp):
     """The server; use as a context manager.
 
     Attributes:
@@ -26,46 +25,18 @@ class FakeOperand:
     def __init__(self) -> None:
         self.database_up = True
         self.tokens: dict[str, set[str]] = {}
-        operand = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                operand.answer(self)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{port}/{{namespace}}/{{name}}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().__init__(self.answer)
+        self.url = f"http://127.0.0.1:{self.port}/{{namespace}}/{{name}}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
-            _send(request, 401, {"error": "unauthorized"})
+            send_json(request, 401, {"error": "unauthorized"})
             return
         place = request.path.removesuffix("/system/status").strip("/")
         self.tokens.setdefault(place, set()).add(token)
-        _send(request, 200, self._status())
+        send_json(request, 200, self._status())
 
     def _status(self) -> dict[str, Any]:
         ready = "ready" if self.database_up else "not-ready"
@@ -84,12 +55,3 @@ class FakeOperand:
             "modules_meta": {"total": 2, "started": 2, "failed": 0, "not_ready": 0},
             "migrations": {"current": 4, "latest": 4},
         }
-
-
-def _send(request: BaseHTTPRequestHandler, status: int, body: dict[str, Any]) -> None:
-    content = json.dumps(body).encode()
-    request.send_response(status)
-    request.send_header("Content-Type", "application/json")
-    request.send_header("Content-Length", str(len(content)))
-    request.end_headers()
-    request.wfile.write(content)

@@ -7,12 +7,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+
+from support.local_http import LocalHttp, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.server import BaseHTTPRequestHandler
 
 _LATE = 0.3
 
@@ -25,7 +27,7 @@ def rising(base: str, count: int) -> tuple[int, bytes]:
     return 200, json.dumps({"price": count * 100, "source": "rising"}).encode()
 
 
-class PriceServer:
+class PriceServer(LocalHttp):
     """What was asked, and how it is answered; `answer` may be replaced at any time."""
 
     def __init__(self, answer: Answerer) -> None:
@@ -33,39 +35,16 @@ class PriceServer:
         self.asked: Counter[str] = Counter()
         self.credentials: set[str] = set()
         self._lock = threading.Lock()
-        outer = self
+        super().__init__(self._answer)
+        self.url = f"http://127.0.0.1:{self.port}/price"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                base = parse_qs(urlsplit(self.path).query)["base"][0]
-                with outer._lock:
-                    outer.asked[base] += 1
-                    count = outer.asked[base]
-                    outer.credentials.add(self.headers.get("authorization", ""))
-                status, body = outer.answer(base, count)
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            @override
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/price"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop it."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        base = parse_qs(urlsplit(request.path).query)["base"][0]
+        with self._lock:
+            self.asked[base] += 1
+            count = self.asked[base]
+            self.credentials.add(request.headers.get("authorization", ""))
+        send(request, *self.answer(base, count))
 
 
 def slow(base: str, count: int) -> tuple[int, bytes]:
@@ -77,11 +56,8 @@ def slow(base: str, count: int) -> tuple[int, bytes]:
 @contextmanager
 def price_server(answer: Answerer = rising) -> Iterator[PriceServer]:
     """Run a source of prices for a while."""
-    server = PriceServer(answer)
-    try:
+    with PriceServer(answer) as server:
         yield server
-    finally:
-        server.close()
 
 
 def environment(*servers: PriceServer, key: str = "") -> dict[str, str]:
