@@ -22,7 +22,7 @@ from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.settings import Secret, Settings
 from support.api_server import ENCRYPTION_KEY, ApiProcess, running_api
-from support.people import PASSWORDS, auth_users
+from support.people import auth_users, logged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,12 +51,8 @@ def server(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 
 def admin(server: ApiProcess, name: str = "root", **headers: str) -> httpx.Client:
-    body = {"username": name, "password": PASSWORDS[name]}
-    token = httpx.post(f"{server.url}/auth/login", json=body, trust_env=False).json()["token"]
-    known = {"authorization": f"Bearer {token}"} | ({"x-tenant-id": "t"} if name == "root" else {})
-    return httpx.Client(
-        base_url=server.url, headers={**known, **headers}, timeout=10, trust_env=False
-    )
+    known = {"x-tenant-id": "t"} if name == "root" else {}
+    return logged_in(server, name, **{**known, **headers})
 
 
 def make(root: httpx.Client, collection: str, body: dict[str, Any]) -> dict[str, Any]:

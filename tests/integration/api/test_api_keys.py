@@ -8,31 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from support.api_server import running_api
-from support.shared_api import own_database
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import httpx
-
-    from servicelayer_api.local_postgres import LocalPostgres
-    from support.api_server import ApiProcess
-
-
-@pytest.fixture(scope="module")
-def server(
-    postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ApiProcess]:
-    folder = tmp_path_factory.mktemp("keys")
-    with own_database(postgres) as url, running_api(url, folder) as process:
-        yield process
-
-
-@pytest.fixture
-def client(server: ApiProcess) -> Iterator[httpx.Client]:
-    with server.client(**{"x-tenant-id": f"tenant-{uuid4()}"}) as made:
-        yield made
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from support.api_server import ApiProcess, running_api
-from support.people import PASSWORDS, auth_users
+from support.people import auth_users, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +31,7 @@ def audited(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 
 def admin(server: ApiProcess) -> httpx.Client:
-    body = {"username": "root", "password": PASSWORDS["root"]}
-    token = httpx.post(f"{server.url}/auth/login", json=body, trust_env=False).json()["token"]
-    return server.client(authorization=f"Bearer {token}")
+    return server.client(authorization=f"Bearer {token_of(server)}")
 
 
 def until(found: Callable[[], Any]) -> Any:

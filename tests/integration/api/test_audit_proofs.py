@@ -10,34 +10,24 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from servicelayer_api.crypto import merkle
 from servicelayer_api.crypto.signed_note import NoteVerifier
 from support.api_server import ENCRYPTION_KEY, ApiProcess, environment, running_api
-from support.people import PASSWORDS, auth_users
+from support.people import auth_users, logged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
     with running_api(database_url, tmp_path, AUTH_USERS=auth_users()) as process:
         yield process
-
-
-def admin(server: ApiProcess, name: str = "root", **headers: str) -> httpx.Client:
-    body = {"username": name, "password": PASSWORDS[name]}
-    token = httpx.post(f"{server.url}/auth/login", json=body, trust_env=False).json()["token"]
-    return httpx.Client(
-        base_url=server.url,
-        headers={"authorization": f"Bearer {token}", **headers},
-        timeout=10,
-        trust_env=False,
-    )
 
 
 def until_ok(client: httpx.Client, path: str, **query: Any) -> Any:
@@ -67,7 +57,7 @@ def command(*words: str, url: str = "", **extra: str) -> tuple[int, str]:
 def test_entry_is_proved_by_route_and_checked_from_the_answer_alone(
     server: ApiProcess, tmp_path: Path
 ) -> None:
-    with server.client() as client, admin(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
         for number in range(5):
             client.post("/accounts", json={"owner": f"o{number}"})
         entry = root.get("/admin/audit", params={"contains": "/accounts"}).json()[2]
@@ -108,7 +98,7 @@ def test_entry_is_proved_by_route_and_checked_from_the_answer_alone(
 
 
 def test_growth_is_proved_between_two_checkpoints(server: ApiProcess) -> None:
-    with server.client() as client, admin(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
         client.post("/accounts", json={"owner": "o"})
         old = until_ok(root, "/admin/audit/checkpoint")
         for _ in range(4):
@@ -149,12 +139,12 @@ def test_admin_of_a_tenant_gets_proofs_of_that_tenant_only_and_others_none(
     with (
         server.client() as client,
         server.client(**{"x-tenant-id": "tenant-b"}) as other,
-        admin(server, "ben") as ben,
-        admin(server, "ann") as ann,
+        logged_in(server, "ben") as ben,
+        logged_in(server, "ann") as ann,
     ):
         client.post("/accounts", json={"owner": "o"})
         other.post("/accounts", json={"owner": "o"})
-        with admin(server, **{"x-tenant-id": "any"}) as root:
+        with logged_in(server, **{"x-tenant-id": "any"}) as root:
             entries = root.get("/admin/audit", params={"contains": "/accounts"}).json()
         foreign, own = (f"/admin/audit/entries/{entry['id']}/proof" for entry in entries)
         until_ok(ben, own)
@@ -169,7 +159,7 @@ def test_admin_of_a_tenant_gets_proofs_of_that_tenant_only_and_others_none(
 def test_log_is_verified_in_the_database_and_from_files_alone(
     server: ApiProcess, database_url: str, tmp_path: Path
 ) -> None:
-    with server.client() as client, admin(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
         assert command("export", f"--file={tmp_path}/f", f"--checkpoint={tmp_path}/c")[0] == 2
         for _ in range(6):
             client.post("/accounts", json={"owner": "o"})

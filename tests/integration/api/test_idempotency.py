@@ -61,13 +61,6 @@ def server(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiPr
         yield process
 
 
-@pytest.fixture
-def client(server: ApiProcess) -> Iterator[httpx.Client]:
-    """A client in a tenant of its own."""
-    with server.client(**{"x-tenant-id": f"tenant-{uuid4()}"}) as made:
-        yield made
-
-
 def keyed(key: str | None = None) -> dict[str, str]:
     return {"idempotency-key": key or str(uuid4())}
 

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from support.api_server import TENANT, TOKEN, running_api
 from support.openapi_operations import document
-from support.people import PASSWORDS, auth_users
+from support.people import auth_users, token_of
 from support.shared_api import own_database
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def admin(server: ApiProcess) -> str:
-    with server.client() as client:
-        body = {"username": "root", "password": PASSWORDS["root"]}
-        return client.post("/auth/login", json=body).json()["token"]
+    return token_of(server)
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
-from support.api_server import ApiProcess, running_api
+from support.api_server import running_api
 from support.random_draws import (
     KEY,
     OTHER_SIGNING_KEY,
@@ -26,20 +25,7 @@ from support.random_draws import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
-    with running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as process:
-        yield process
-
-
-@pytest.fixture
-def client(api: ApiProcess) -> Iterator[httpx.Client]:
-    with api.client() as made:
-        yield made
 
 
 def test_after_a_rotation_old_draws_keep_their_key_and_their_answers(
@@ -134,23 +120,29 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def test_a_draw_whose_server_died_after_the_commitment_is_answered_by_the_next(
-    client: httpx.Client, database_url: str
+    database_url: str, tmp_path: Path
 ) -> None:
-    account = open_account(client)
-    died = subprocess.run(
-        [sys.executable, "-c", COMMIT_AND_DIE, database_url, account, "tenant-a"],
-        timeout=60,
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL
-    (kept,) = rows(database_url, "SELECT * FROM random_draws")
-    assert kept["signature"] is None
+    with (
+        running_api(database_url, tmp_path, RANDOM_SIGNING_KEY=SIGNING_KEY) as api,
+        api.client() as client,
+    ):
+        account = open_account(client)
+        died = subprocess.run(
+            [sys.executable, "-c", COMMIT_AND_DIE, database_url, account, "tenant-a"],
+            timeout=60,
+            check=False,
+        )
+        assert died.returncode == -signal.SIGKILL
+        (kept,) = rows(database_url, "SELECT * FROM random_draws")
+        assert kept["signature"] is None
 
-    found = draw(client, account, request_id="r-1", client_seed="s")
-    assert (found["ID"], found["Counter"]) == (str(kept["id"]), kept["counter"])
-    assert found["CreatedAt"] == "1970-01-01T00:00:00.000000001Z"
-    assert check(prove(client, account, "r-1")).vrf.output == b64decode(found["VRF"]["Output"])
-    assert len(rows(database_url, "SELECT 1 FROM audit_log WHERE action = 'random.commit'")) == 1
+        found = draw(client, account, request_id="r-1", client_seed="s")
+        assert (found["ID"], found["Counter"]) == (str(kept["id"]), kept["counter"])
+        assert found["CreatedAt"] == "1970-01-01T00:00:00.000000001Z"
+        output = b64decode(found["VRF"]["Output"])
+        assert check(prove(client, account, "r-1")).vrf.output == output
+        audited = rows(database_url, "SELECT 1 FROM audit_log WHERE action = 'random.commit'")
+        assert len(audited) == 1
 
 
 def test_a_server_killed_under_load_changes_no_answer_and_hides_no_draw(

@@ -8,26 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.api_server import running_api
-from support.shared_api import own_database
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from servicelayer_api.local_postgres import LocalPostgres
     from support.api_server import ApiProcess
 
 GOOD = b'{"owner":"o","metadata":{"a":"b"}}'
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def server(
-    postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ApiProcess]:
-    folder = tmp_path_factory.mktemp("bodies")
-    with own_database(postgres) as url, running_api(url, folder) as process:
-        yield process
 
 
 @pytest.mark.parametrize(
