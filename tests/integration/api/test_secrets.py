@@ -5,11 +5,21 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from support.people import PASSWORDS
 from support.secrets_api import QUOTA, SecretsApi, canary, secret_path
+
+# All that can be done to one secret.
+OPERATIONS: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    ("GET", "", None),
+    ("PUT", "", {"value": "v"}),
+    ("DELETE", "", None),
+    ("GET", "/versions", None),
+    ("POST", "/rollback", {"version": 1}),
+)
 
 
 @pytest.fixture
@@ -156,13 +166,7 @@ def test_a_change_needs_something_to_change_and_a_secret_that_is_there(
 
     assert api.ask("PUT", secret_path(account, "s"), {}).status_code == 400
     assert api.ask("PUT", secret_path(account, "s"), {"value": ""}).status_code == 400
-    for method, rest, body in (
-        ("GET", "", None),
-        ("PUT", "", {"value": "v"}),
-        ("DELETE", "", None),
-        ("GET", "/versions", None),
-        ("POST", "/rollback", {"version": 1}),
-    ):
+    for method, rest, body in OPERATIONS:
         answer = api.ask(method, secret_path(account, "nothing", rest), body)
         assert (answer.status_code, answer.json()["code"]) == (404, "secret-not-found")
 
@@ -262,13 +266,7 @@ def test_people_of_the_tenant_read_and_others_find_nothing(api: SecretsApi, acco
 
     own = api.ask("GET", secret_path(account, "s"), token=tokens["ann"])
     assert own.json()["Value"] == "v"
-    for method, rest, body in (
-        ("GET", "", None),
-        ("PUT", "", {"value": "v"}),
-        ("DELETE", "", None),
-        ("GET", "/versions", None),
-        ("POST", "/rollback", {"version": 1}),
-    ):
+    for method, rest, body in OPERATIONS:
         foreign = api.ask(
             method,
             secret_path(account, "s", rest),
