@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -127,3 +128,36 @@ def test_text_is_for_people() -> None:
 
     assert "look out" in out.getvalue()
     assert "place=door" in out.getvalue()
+
+
+async def test_lines_of_one_turn_of_the_loop_are_written_at_its_end_in_order_and_blanked() -> None:
+    out = _configured(api_tokens=Secret("canary-one"))
+    log = structlog.get_logger("here")
+
+    log.info("first", value="canary-one")
+    log.info("second")
+    before = out.getvalue()
+    await asyncio.sleep(0)
+
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert before == ""
+    assert [line["message"] for line in lines] == ["first", "second"]
+    assert lines[0]["value"] == "[redacted]"
+
+
+async def test_no_line_is_lost_when_the_program_ends_within_a_turn() -> None:
+    out = _configured()
+
+    structlog.get_logger("here").info("last words")
+    for handler in logging.getLogger().handlers:
+        handler.flush()  # as `logging` does at the end of the program
+
+    assert json.loads(out.getvalue())["message"] == "last words"
+
+
+async def test_a_thread_beside_the_loop_writes_its_lines_at_once() -> None:
+    out = _configured()
+
+    await asyncio.to_thread(structlog.get_logger("here").info, "from a thread")
+
+    assert json.loads(out.getvalue())["message"] == "from a thread"
