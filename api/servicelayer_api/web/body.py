@@ -21,7 +21,7 @@ from litestar.dto import AbstractDTO
 from servicelayer_api.errors import Invalid, UnsupportedMedia
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
     from litestar._openapi.schema_generation import SchemaCreator
     from litestar.connection import ASGIConnection
@@ -40,6 +40,9 @@ LARGEST_INTEGER = 2**53
 _LONGEST_INTEGER = len(str(-LARGEST_INTEGER))
 # Without one of these in it a body needs no careful look.
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{16}")
+_DIGITS_ALIKE = bytes(ord("0") if chr(code) in "123456789" else code for code in range(256))
+_LONG_NUMBER = b"0" * 16
+_OBJECT = msgspec.json.Decoder(dict[str, object])
 _BETWEEN_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^][{}"]++', re.DOTALL)
 _CHARSET = re.compile(r"\bcharset\s*=\s*\"?(?P<name>[^\s;\"]+)")
 _BLANK = " \t\r\n"
@@ -101,6 +104,8 @@ def _refuse_deep_nesting(raw: bytes) -> None:
 
 def _refuse_ambiguous(raw: bytes) -> None:
     """Refuse what msgspec lets pass though other readers would see something else."""
+    if _is_plain(raw):
+        return
     text = raw.decode().lstrip(_BLANK)
     try:
         if _SUSPICIOUS.search(raw) is None:
@@ -109,6 +114,22 @@ def _refuse_ambiguous(raw: bytes) -> None:
             _refuse_forbidden_text(_CAREFUL.raw_decode(text)[0])
     except (json.JSONDecodeError, RecursionError) as exc:
         raise Invalid("the body is not valid JSON") from exc
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Tell that a body, which msgspec has read, is one flat object without anything odd in it.
+
+    Each key has a colon behind it. So if there are as many different keys as colons, no key stands
+    twice. A colon inside a text makes the body look odd, which costs no more than another look.
+    """
+    if not raw.startswith(b"{") or raw.count(b"{") != 1 or b"\\" in raw:
+        return False
+    try:
+        names = len(_OBJECT.decode(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Such as a number that fits no double and that the route reads by its digits.
+        return False
+    return names == raw.count(b":") and _LONG_NUMBER not in raw.translate(_DIGITS_ALIKE)
 
 
 def _note_keys(pairs: list[tuple[str, object]]) -> None:
@@ -151,7 +172,7 @@ def _refuse_forbidden_text(value: object) -> None:
             waiting += ((path, member) for member in cast("list[object]", item))
 
 
-_USUAL = "application/json"
+_USUAL = b"application/json"
 
 
 def _shown(name: str) -> str:
@@ -188,6 +209,17 @@ def _refuse_other_media(content_type: str, encoding: str) -> None:
         raise UnsupportedMedia("send the body without a Content-Encoding")
 
 
+def _declared(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Find content type and encoding; of a header that stands twice the first counts."""
+    media, encoding = None, None
+    for name, value in headers:
+        if name == b"content-type" and media is None:
+            media = value
+        elif name == b"content-encoding" and encoding is None:
+            encoding = value
+    return media or b"", encoding or b""
+
+
 class StrictBody(AbstractDTO[Any]):
     """How a route's `data` is decoded; one instance a request, the decoders are kept."""
 
@@ -204,10 +236,9 @@ class StrictBody(AbstractDTO[Any]):
     def decode_bytes(self, value: bytes) -> Any:
         """Decode a body into the type that the route declared."""
         connection = cast("ASGIConnection[Any, Any, Any, Any]", self.asgi_connection)
-        headers = connection.headers
-        media, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+        media, encoding = _declared(connection.scope["headers"])
         if media != _USUAL or encoding:
-            _refuse_other_media(media, encoding or "identity")
+            _refuse_other_media(media.decode("latin-1"), encoding.decode("latin-1") or "identity")
         handler = connection.route_handler
         decoder = self._ready.get(id(handler))
         if decoder is None:

@@ -88,6 +88,10 @@ def test_what_was_written_is_read_again(owner: str, acl: int) -> None:
     "raw",
     [
         b'{"a":{"b":1,"b":2}}',
+        b'{"a":"x:y","a":"z"}',
+        b'{"a":":","b":1,"a":2,"c":":"}',
+        b'{"a" : 1, "a" : 2}',
+        b'{"a":[1,2],"b":9007199254740993}',
         b'[{"a":1,"\\u0061":2}]',
         b"[NaN]",
         b"[-Infinity]",
@@ -118,6 +122,8 @@ def test_what_readers_would_understand_differently_is_refused_whatever_the_type(
     ("raw", "expected"),
     [
         (b"[9007199254740992]", [LARGEST_INTEGER]),
+        (b'{"a":9007199254740992,"b":"http://x:1"}', {"a": LARGEST_INTEGER, "b": "http://x:1"}),
+        (b'{"a":"1234567890123456789","b":[]}', {"a": "1234567890123456789", "b": []}),
         (b"[-9007199254740992]", [-LARGEST_INTEGER]),
         (b'["9007199254740993"]', ["9007199254740993"]),
         (b"[0.30000000000000004]", [0.30000000000000004]),
@@ -139,3 +145,9 @@ def test_the_deepest_nesting_that_is_allowed_is_read() -> None:
         (value,) = value
 
     assert value == []
+
+
+def test_a_number_that_the_route_reads_by_its_digits_may_be_beyond_a_double() -> None:
+    found = decode(b'{"a":1e400}', msgspec.json.Decoder(dict[str, msgspec.Raw]))
+
+    assert bytes(found["a"]) == b"1e400"
