@@ -1,17 +1,23 @@
 """Prometheus metrics under the guide's names, in a registry of this process.
 
 Invariant: a label comes from a closed set (route templates, known methods, module names), never
-from what a caller wrote, and nothing is formatted per request: the children are looked up by tuple.
+from what a caller wrote, and nothing is formatted per request: the figures are looked up by tuple.
 With `WEB_WORKERS` above 1 each process has its own figures and a scrape sees one of them: leave it
 at 1 and scale by replicas where exact sums matter.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import Gauge, ProcessCollector, disable_created_metrics
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 
 from servicelayer_api.web.modules import STATUSES
 
@@ -25,35 +31,38 @@ if TYPE_CHECKING:
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BUCKET_NAMES = (*map(str, _BUCKETS), "+Inf")
 _NO_ROUTE = "unmatched"
 _OTHER = "OTHER"
 
 
+class _Timer:
+    """Durations of one method and route: how many fell into each bucket, and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BUCKETS) + 1)
+        self.total = 0.0
+
+
 class HttpMetrics:
-    """Counts requests; one call at the start and one at the end of each."""
+    """Counts requests; one call at the start and one at the end of each.
+
+    Plain numbers of its own, put into Prometheus' forms when a scrape asks: the library's
+    instruments take a lock and a search for each number. Everything here runs in the loop's thread.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Register the instruments."""
-        self._requests = Counter(
-            "http_requests",
-            "Requests answered, by route template.",
-            ("method", "path", "status"),
-            registry=registry,
-        )
-        self._durations = Histogram(
-            "http_request_duration_seconds",
-            "Seconds from the first byte of a request to the last byte of its answer.",
-            ("method", "path"),
-            buckets=_BUCKETS,
-            registry=registry,
-        )
+        """Register what is counted."""
         inflight = Gauge(
             "http_inflight_requests", "Requests that are being answered now.", registry=registry
         )
         self.inflight = 0
         inflight.set_function(lambda: self.inflight)
-        self._counters: dict[tuple[str, str, int], Counter] = {}
-        self._timers: dict[tuple[str, str], Histogram] = {}
+        self._counts: dict[tuple[str, str | None, int], int] = {}
+        self._timers: dict[tuple[str, str | None], _Timer] = {}
+        registry.register(self)
 
     def observe(self, method: str, template: str | None, status: int, seconds: float) -> None:
         """Count an answered request.
@@ -64,19 +73,35 @@ class HttpMetrics:
             status: Of the answer.
             seconds: It took.
         """
-        key = (method, template or _NO_ROUTE, status)
-        counter = self._counters.get(key)
-        if counter is None:
-            key = (method if method in _METHODS else _OTHER, key[1], status)
-            counter = self._counters.get(key) or self._new_counter(key)
-        counter.inc()
-        self._timers[key[0], key[1]].observe(seconds)
+        if method not in _METHODS:
+            method = _OTHER
+        key = (method, template, status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        timer = self._timers.get((method, template))
+        if timer is None:
+            timer = self._timers[method, template] = _Timer()
+        timer.counts[bisect_left(_BUCKETS, seconds)] += 1
+        timer.total += seconds
 
-    def _new_counter(self, key: tuple[str, str, int]) -> Counter:
-        method, path, status = key
-        counter = self._counters[key] = self._requests.labels(method, path, str(status))
-        self._timers[method, path] = self._durations.labels(method, path)
-        return counter
+    def collect(self) -> Iterable[Metric]:
+        """Give the present figures."""
+        requests = CounterMetricFamily(
+            "http_requests",
+            "Requests answered, by route template.",
+            labels=("method", "path", "status"),
+        )
+        for (method, path, status), count in self._counts.items():
+            requests.add_metric((method, path or _NO_ROUTE, str(status)), float(count))
+        durations = HistogramMetricFamily(
+            "http_request_duration_seconds",
+            "Seconds from the first byte of a request to the last byte of its answer.",
+            labels=("method", "path"),
+        )
+        for (method, path), timer in self._timers.items():
+            buckets = zip(_BUCKET_NAMES, map(float, accumulate(timer.counts)), strict=True)
+            durations.add_metric((method, path or _NO_ROUTE), list(buckets), timer.total)
+        yield requests
+        yield durations
 
 
 class ModuleCollector:

@@ -23,6 +23,7 @@ from servicelayer_api.errors import (
 from servicelayer_api.settings import Settings
 from servicelayer_api.web.application import Application
 from servicelayer_api.web.feature import Core, Feature
+from servicelayer_api.web.metrics import HttpMetrics
 from servicelayer_api.web.modules import Module, ModuleRegistry
 from servicelayer_api.web.proxies import TrustedProxies
 from servicelayer_api.web.public import PublicPaths
@@ -244,6 +245,21 @@ async def test_the_metrics_know_routes_and_not_paths() -> None:
     assert "BREW" not in text
     assert "/some/where" not in text
     assert "http_inflight_requests 0.0" in text
+
+
+def test_durations_fall_into_cumulative_buckets() -> None:
+    registry = CollectorRegistry()
+    counted = HttpMetrics(registry)
+    for seconds in (0.001, 0.002, 0.3, 60.0):
+        counted.observe("GET", "/x", 200, seconds)
+
+    text = generate_latest(registry).decode()
+    labels = 'method="GET",path="/x"'
+    for least, count in (("0.001", 1), ("0.0025", 2), ("0.25", 2), ("0.5", 3), ("+Inf", 4)):
+        line = f'http_request_duration_seconds_bucket{{le="{least}",{labels}}} {count}.0'
+        assert line in text
+    assert f"http_request_duration_seconds_count{{{labels}}} 4.0" in text
+    assert f"http_request_duration_seconds_sum{{{labels}}} 60.303" in text
 
 
 async def test_draining_answers_close_their_connection() -> None:
