@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, override
 from litestar import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from litestar.response.base import ASGIResponse
     from litestar.types import Receive, Scope, Send
 
@@ -37,17 +39,24 @@ class Answer[T](Response[T]):
             or any(options.get(name) for name in _RARE)
         ):
             return cast("Any", super()).to_asgi_response(app, request, **options)
-        short = _Short(status, self.render(self.content, _JSON), self.headers)
+        short = ShortAnswer(status, self.render(self.content, _JSON), self.headers)
         # The router does nothing with it but call it.
         return cast("ASGIResponse", short)
 
 
-class _Short:
+class ShortAnswer:
     """Sends a body that is encoded already."""
 
     __slots__ = ("_body", "_start")
 
-    def __init__(self, status: int, body: bytes, headers: dict[str, Any]) -> None:
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, Any]) -> None:
+        """Hold an answer.
+
+        Args:
+            status: Of the answer.
+            body: JSON.
+            headers: Beside those that tell its type and length.
+        """
         fields = [_CONTENT_TYPE, (b"content-length", str(len(body)).encode())]
         for name, text in headers.items():
             fields.append((name.lower().encode(), str(text).encode("latin-1")))
@@ -55,5 +64,6 @@ class _Short:
         self._body = body
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
         await send(cast("Any", self._start))
         await send({"type": "http.response.body", "body": self._body, "more_body": False})

@@ -18,9 +18,11 @@ from servicelayer_api.web.body import StrictBody
 from servicelayer_api.web.edge import Edge
 from servicelayer_api.web.exposition import Exposition, expose_metrics
 from servicelayer_api.web.health import probe_routes
+from servicelayer_api.web.incoming import Incoming
 from servicelayer_api.web.lifecycle import Lifecycle
 from servicelayer_api.web.openapi import ApiDescription, page_routes
 from servicelayer_api.web.pagination import Pages
+from servicelayer_api.web.plain_routes import shorten
 from servicelayer_api.web.problem_pages import problem_routes
 from servicelayer_api.web.problems import handle
 from servicelayer_api.web.public import PublicPaths
@@ -93,7 +95,7 @@ class Application:
         router = self._compose(features)
         for route in router.routes:
             if isinstance(route, HTTPRoute):
-                _provide_in_turn(route)
+                shorten(route)
         return router
 
     def _compose(self, features: Sequence[Feature]) -> Litestar:
@@ -117,6 +119,7 @@ class Application:
             before_request=require_scope,
             dto=StrictBody.for_application(),
             return_dto=None,
+            request_class=Incoming,
             response_class=Answer,
             exception_handlers={
                 ServiceError: handle,
@@ -145,16 +148,6 @@ class _Later:
 
     def document(self) -> bytes:
         return self._application.description.document()
-
-
-def _provide_in_turn(route: HTTPRoute) -> None:
-    """Have the dependencies of a route put in one by one.
-
-    The router provides two or more by a task group, a task each, as if they had to be waited for.
-    Ours are there already, and the tasks cost more than all else that it does for a request.
-    """
-    for _, model in route.route_handler_map.values():
-        model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def _provide(value: object) -> Provide:

@@ -102,7 +102,8 @@ async def test_an_answer_is_what_the_router_would_have_sent(path: str) -> None:
 def test_no_route_pays_for_tasks_or_guards_of_the_router() -> None:
     app = create_app(Settings(secret_encryption_key=Secret("c0ffee" * 10 + "c0ff")))
     routes = [route for route in app.litestar.routes if isinstance(route, HTTPRoute)]
-    handlers = [pair for route in routes for pair in route.route_handler_map.values()]
+    pairs = [pair for route in routes for pair in route.route_handler_map.values()]
+    handlers: list[Any] = [(handler, getattr(plan, "model", plan)) for handler, plan in pairs]
 
     assert len(handlers) > 20
     assert {len(batch) for _, model in handlers for batch in model.dependency_batches} == {1}
@@ -118,3 +119,7 @@ def test_the_text_of_a_new_id_is_a_canonical_uuid_of_version_7() -> None:
     assert parsed.version == 7
     assert str(parsed) == text
     assert new_id_text() != text
+
+
+def test_ids_do_not_repeat_when_their_random_numbers_are_drawn_anew() -> None:
+    assert len({new_id_text() for _ in range(2000)}) == 2000
