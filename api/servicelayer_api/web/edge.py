@@ -91,19 +91,9 @@ class Edge:
         details = cast("dict[str, Any]", scope)
         request_id, origin = self._read_headers(details)
         token = REQUEST_ID.set(request_id)
-        status = _SERVER_ERROR
         headers = self._headers(details, request_id, origin)
         open_headers(scope, headers)
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *headers]
-                if self.draining:
-                    message["headers"].append(_CLOSE)
-            await send(message)
-
+        answer = _Answer(self, send, headers)
         method, path = details["method"], details["path"]
         self._metrics.inflight += 1
         try:
@@ -111,6 +101,7 @@ class Edge:
         finally:
             self._metrics.inflight -= 1
             seconds = time.perf_counter() - began
+            status = answer.status
             self._metrics.observe(method, details.get("path_template"), status, seconds)
             if method not in _QUIET or status >= _SERVER_ERROR:
                 _log.info(
@@ -118,30 +109,23 @@ class Edge:
                 )
             REQUEST_ID.reset(token)
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         details = cast("dict[str, Any]", scope)
         if details["method"] == "OPTIONS":
-            await _empty(send, 204, [(b"access-control-max-age", b"600")])
+            await _empty(answer.send, 204, [(b"access-control-max-age", b"600")])
             return
         if "//" in details["path"]:
-            await _redirect(send, details)
+            await _redirect(answer.send, details)
             return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, answer.send)
         except Exception as exc:
-            if started:
+            if answer.started:
                 # Too late for another answer: the server cuts the connection, which the caller
                 # sees.
                 _log.exception("request failed half way")
                 raise
-            await send_problem(scope, send, exc)
+            await send_problem(scope, answer.send, exc)
 
     def _read_headers(self, scope: dict[str, Any]) -> tuple[str, bytes]:
         """Settle the request's id and the caller's address; give the id and the origin."""
@@ -169,6 +153,28 @@ class Edge:
         if scope["scheme"] == "https":
             headers.append(_HSTS)
         return headers
+
+
+class _Answer:
+    """The answer to one request on its way out; it gets the headers that every answer has."""
+
+    __slots__ = ("_edge", "_headers", "_send", "started", "status")
+
+    def __init__(self, edge: Edge, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self._edge = edge
+        self._send = send
+        self._headers = headers
+        self.started = False
+        self.status = _SERVER_ERROR
+
+    async def send(self, message: Message) -> None:
+        self.started = True
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self._headers]
+            if self._edge.draining:
+                message["headers"].append(_CLOSE)
+        await self._send(message)
 
 
 async def _empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
