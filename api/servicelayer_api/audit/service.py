@@ -138,7 +138,8 @@ class AuditLog:
             before=before,
             after=after,
         )
-        caller.recorded.append(await store.insert_entry(connection, self._draft(change)))
+        draft = self._draft(change, secrets.token_bytes(SALT_BYTES))
+        caller.recorded.append(await store.insert_entry(connection, draft))
 
     async def record_of(
         self,
@@ -188,7 +189,11 @@ class AuditLog:
         """
         if not changes:
             return
-        drafts = [self._draft(change) for change in changes]
+        salts = secrets.token_bytes(SALT_BYTES * len(changes))
+        drafts = [
+            self._draft(change, salts[at * SALT_BYTES : (at + 1) * SALT_BYTES])
+            for at, change in enumerate(changes)
+        ]
         entries = await store.insert_entries(connection, drafts)
         for change, entry in zip(changes, entries, strict=True):
             change.caller.recorded.append(entry)
@@ -270,13 +275,12 @@ class AuditLog:
             if kept:
                 self.lines.put(entry)
 
-    def _draft(self, change: Change) -> Draft:
-        stateful = change.before is not None or change.after is not None
+    def _draft(self, change: Change, salt: bytes) -> Draft:
         return rules.draft_entry(
             change.caller,
             entry_id=new_id(),
             time=self._clock.now(),
-            salt=secrets.token_bytes(SALT_BYTES) if stateful else b"",
+            salt=salt,
             action=change.action,
             status=change.status,
             account_id=change.account_id,
