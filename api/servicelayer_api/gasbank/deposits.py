@@ -2,9 +2,9 @@
 
 Invariant: a deposit is acknowledged after its commit and not before, and each request has its own
 answer: what refuses one (a foreign account, a transaction on the chain that is known already)
-leaves the others of its group alone. While a group is being committed the next one gathers; beyond
-that nobody waits for company. A request that already has a transaction of its own (an idempotency
-key) is not grouped.
+leaves the others of its group alone. While a group is being committed the next one gathers, and
+while the server is busy for a moment longer (`db/company.py`). A request that already has a
+transaction of its own (an idempotency key) is not grouped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
+from servicelayer_api.db.company import gather_company
 from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.gasbank import rules
 from servicelayer_api.gasbank.errors import DepositDiffers, GasAccountNotFound
@@ -43,7 +44,6 @@ type Deposited = tuple[GasAccount, Transaction]
 
 _LARGEST_GROUP: Final = 256
 _SERVER_ERROR: Final = 500
-_QUIET_TURNS: Final = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ class Deposits:
         group: list[_Request] = []
         try:
             while waiting:
-                await _gather(waiting)
+                await gather_company(waiting, _LARGEST_GROUP)
                 group = [waiting.popleft() for _ in range(min(_LARGEST_GROUP, len(waiting)))]
                 await self._commit_group(gas_account_id, group)
         finally:
@@ -259,15 +259,6 @@ class Deposits:
                 request.outcome = DepositDiffers(
                     "this tx_id was deposited before with another gas account, amount or address"
                 )
-
-
-async def _gather(waiting: Sequence[_Request]) -> None:
-    """Let in first what has arrived already: some turns of the loop, while more keep coming."""
-    quiet, seen = 0, len(waiting)
-    while quiet < _QUIET_TURNS and seen < _LARGEST_GROUP:
-        await asyncio.sleep(0)
-        quiet = quiet + 1 if len(waiting) == seen else 0
-        seen = len(waiting)
 
 
 def _deposit(account: GasAccount, request: _Request, now: datetime) -> Transaction:

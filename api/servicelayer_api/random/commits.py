@@ -1,4 +1,4 @@
-"""Group commit: requests that come while one transaction runs share the next.
+"""Group commit: requests that come while one transaction runs share the next (`db/company.py`).
 
 Invariant: a draw is handed back only after its row and its audit entry are committed, so nothing is
 computed from it before. Each request has its own outcome: one that may not reach its account does
@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
+from servicelayer_api.db.company import gather_company
 from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.random import rules, store
 from servicelayer_api.random.errors import RandomRequestDiffers
@@ -93,6 +94,7 @@ class GroupCommit:
     async def _run(self) -> None:
         try:
             while self._waiting:
+                await gather_company(self._waiting, _MOST)
                 batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
                 await self._serve(batch)
         finally:
