@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from servicelayer_api.db import SharedReads
 from servicelayer_api.ids import new_id
 from servicelayer_api.secrets import rules, store
 from servicelayer_api.secrets.errors import SecretNotFound, TooManySecrets
@@ -64,6 +65,7 @@ class Secrets:
         self._accounts = accounts
         self._sealer = Sealer(vault)
         self._readings = readings
+        self._reads = SharedReads(database)
         self._most = most
 
     async def list_secrets(
@@ -146,6 +148,18 @@ class Secrets:
             Undecipherable: it was changed in the database, or its key is lost.
             AuditUnavailable: the reading cannot be recorded.
         """
+        # What is found depends on nothing else of the request. Each reading is recorded for itself.
+        what = (caller.require_principal(), account_id, name, number)
+        secret, version, value = await self._reads.get(
+            what, lambda: self._look_up(caller, account_id, name, number)
+        )
+        await self._readings.note(caller, secret, version)
+        return rules.disclose(secret, version, value), rules.etag(secret)
+
+    async def _look_up(
+        self, caller: Caller, account_id: str, name: str, number: int | None
+    ) -> tuple[StoredSecret, StoredVersion, str]:
+        """Find a version and open it, for whom it may be given to."""
         principal = caller.require_principal()
         async with self._database.connection() as connection:
             account = await self._accounts.reach(connection, caller, account_id)
@@ -155,8 +169,7 @@ class Secrets:
             if number is not None and number != version.version:
                 version = await self._find_version(connection, secret, number)
                 value = await self._give(connection, secret, version)
-        await self._readings.note(caller, secret, version)
-        return rules.disclose(secret, version, value), rules.etag(secret)
+        return secret, version, value
 
     async def reveal(
         self, connection: Connection, account_id: UUID, name: str, *, reader: Reader

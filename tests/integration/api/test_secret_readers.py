@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from servicelayer_api import accounts, admin, audit, secrets, vault
+from servicelayer_api.accounts.errors import AccountNotFound
 from servicelayer_api.accounts.models import NewAccount
 from servicelayer_api.app import build_core
 from servicelayer_api.clock import FixedClock
@@ -119,3 +123,35 @@ async def test_keys_of_a_deleted_account_leave_the_memory(world: World) -> None:
 
     await world.accounts.close_account(_CALLER, world.account)
     assert len(world.safe._cache) == 0
+
+
+async def test_who_asks_at_the_same_time_gets_his_own_verdict_and_entry(world: World) -> None:
+    await world.keep("shared", next(iter(Reader)))
+    key = Credential(
+        user="key", role=Role.TOKEN, kind=CredentialKind.KEY, account_id=UUID(world.account)
+    )
+    principals = [
+        Principal(credential=_CREDENTIAL, tenant="t"),
+        Principal(credential=key, tenant="t"),
+        Principal(credential=_CREDENTIAL, tenant="other"),
+    ]
+    callers = [
+        replace(_CALLER, principal=principal, request_id=f"r-{number}", recorded=[])
+        for number, principal in enumerate(principals * 5)
+    ]
+
+    found = await asyncio.gather(
+        *(world.secrets.read(caller, world.account, "shared", None) for caller in callers),
+        return_exceptions=True,
+    )
+
+    kinds = [type(one) for one in found]
+    assert kinds == [tuple, SecretAccessDenied, AccountNotFound] * 5
+    assert {one[0].value for one in found if isinstance(one, tuple)} == {"value of shared"}
+    async with world.core.database.connection() as connection:
+        noted = await connection.fetch(
+            "SELECT request_id FROM audit_log WHERE action = 'secret.read' ORDER BY seq"
+        )
+    assert sorted(row["request_id"] for row in noted) == sorted(
+        caller.request_id for caller in callers[::3]
+    )
