@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from load import drain
+from load import bare, drain
 from load.measure import Comparison, compare
 from load.report import Machine, Report, table, write
 from load.row_lock import row_lock_rate
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from servicelayer_api.local_postgres import LocalPostgres
 
 _CONNECTIONS = 32
-_NAMES = (*(one.name for one in SCENARIOS), drain.NAME)
+_NAMES = (bare.NAME, *(one.name for one in SCENARIOS), drain.NAME)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,6 +72,17 @@ def _measure(options: argparse.Namespace, folder: Path) -> Report:
         sides = [product] if options.product_only else [product, peer]
         worlds = [(side, build_world(side)) for side in sides]
         done: list[Comparison] = []
+        if bare.NAME in names:
+            done.append(
+                bare.measure(
+                    product.database_url,
+                    folder,
+                    server.pid or 0,
+                    rounds=options.rounds,
+                    seconds=options.seconds,
+                    say=_say,
+                )
+            )
         for scenario in wanted:
             if scenario.prepare is not None:
                 for side in sides:

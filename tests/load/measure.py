@@ -132,12 +132,14 @@ def compare(
                 f"p99 {one.p99_ms:.1f} ms, {one.server_cpu_ms:.3f} ms CPU a request"
             )
     figures = {name: Figures.of(done) for name, done in seen.items() if done}
+    peer = figures.pop("peer", None)
     return Comparison(
         name=scenario.name,
         title=scenario.title,
         aim=scenario.aim,
-        product=figures.get("product"),
-        peer=figures.get("peer"),
+        # The bare stack, which is compared with nothing, stands in the product's column.
+        product=next(iter(figures.values()), None),
+        peer=peer,
         remarks=remarks,
     )
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -93,9 +94,6 @@ def peer(database_url: str, folder: Path) -> Generator[Side]:
     port = free_port()
     address = database_url.replace("postgres://", "postgresql+asyncpg://", 1)
     environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT / "tests"),
-        "PYTHONSAFEPATH": "1",
         "PEER_DATABASE_URL": address.replace("sslmode=", "ssl="),
         "PEER_TOKENS": TOKEN,
         "PEER_KEY": ENCRYPTION_KEY,
@@ -104,15 +102,38 @@ def peer(database_url: str, folder: Path) -> Generator[Side]:
         *(str(PEER_PYTHON), "-m", "uvicorn", "load.peer.app:app", "--port", str(port)),
         *("--no-access-log", "--log-level", "warning"),
     ]
-    log_path = folder / "peer.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    side = Side("peer", f"http://127.0.0.1:{port}", process.pid, database_url)
-    try:
-        _wait(side, process, log_path)
+    with _started("peer", command, environment, folder) as process:
+        side = Side("peer", f"http://127.0.0.1:{port}", process.pid, database_url)
+        _wait(side, process, folder)
         yield side
+
+
+@contextmanager
+def bare(database_url: str, folder: Path) -> Generator[Side]:
+    """Run the stack that the product stands on, without the product."""
+    port = free_port()
+    command = [sys.executable, "-m", "load.bare", str(port)]
+    with _started("bare", command, {"BARE_DATABASE_URL": database_url}, folder) as process:
+        side = Side("bare", f"http://127.0.0.1:{port}", process.pid, database_url)
+        _wait(side, process, folder)
+        yield side
+
+
+@contextmanager
+def _started(
+    name: str, command: list[str], environment: dict[str, str], folder: Path
+) -> Generator[subprocess.Popen[bytes]]:
+    kept = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "tests"),
+        "PYTHONSAFEPATH": "1",
+    }
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=kept | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield process
     finally:
         process.terminate()
         try:
@@ -122,7 +143,7 @@ def peer(database_url: str, folder: Path) -> Generator[Side]:
             process.wait()
 
 
-def _wait(side: Side, process: subprocess.Popen[bytes], log_path: Path) -> None:
+def _wait(side: Side, process: subprocess.Popen[bytes], folder: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     with side.client() as client:
         while time.monotonic() < deadline and process.poll() is None:
@@ -131,8 +152,8 @@ def _wait(side: Side, process: subprocess.Popen[bytes], log_path: Path) -> None:
                     return
             except httpx.TransportError:
                 time.sleep(0.1)
-    said = log_path.read_text(encoding="utf-8", errors="replace")
-    raise RuntimeError(f"the peer did not start: {said[-2000:]}")
+    said = (folder / f"{side.name}.log").read_text(encoding="utf-8", errors="replace")
+    raise RuntimeError(f"{side.name} did not start: {said[-2000:]}")
 
 
 @contextmanager
