@@ -15,6 +15,7 @@ import time
 _PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "ledger_model": ([], ["--operations", "20000"]),
     "gas_deposits": (["--kill"], ["--kill", "--seconds", "10"]),
+    "audit_verify": ([], ["--entries", "30000"]),
     "replicas_under_fire": (
         [],
         ["--requests", "500", "--withdrawals", "50", "--feeds", "20", "--kills", "3"],
