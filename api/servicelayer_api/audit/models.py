@@ -135,6 +135,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         method: Method, any case.
         contains: Part of the path.
         status: HTTP status.
+        account_id: The account that it is about.
+        action: Exact action.
     """
 
     limit: int = 200
@@ -147,6 +149,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     contains: str | None = None
     status: int | None = None
+    account_id: UUID | None = None
+    action: str | None = None
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
@@ -20,8 +20,12 @@ from servicelayer_api.audit.models import (
 from servicelayer_api.audit.proofs import Proofs
 from servicelayer_api.audit.service import AuditLog
 from servicelayer_api.errors import Invalid
+from servicelayer_api.ids import parse_id
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import Pages, parse_offset
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _DEFAULT_LIMIT = 200
 _LIST = "audit"
@@ -54,6 +58,8 @@ async def list_audit_entries(
     method: Annotated[str | None, QueryParameter(description="HTTP method")] = None,
     contains: Annotated[str | None, QueryParameter(description="Part of the path")] = None,
     status: Annotated[str | None, QueryParameter(description="HTTP status")] = None,
+    account: Annotated[str | None, QueryParameter(description="Account that it is about")] = None,
+    action: Annotated[str | None, QueryParameter(description="Exact action")] = None,
 ) -> Response[list[Entry]]:
     """Show the audit log."""
     caller = caller_of(request.scope)
@@ -66,6 +72,8 @@ async def list_audit_entries(
         "method": method,
         "contains": contains,
         "status": status,
+        "about": account,
+        "action": action,
     }
     page = pages.read(request, _LIST, _DEFAULT_LIMIT, **filters)
     query = Query(
@@ -80,6 +88,8 @@ async def list_audit_entries(
         method=method or None,
         contains=contains or None,
         status=_status(status),
+        account_id=_account(account),
+        action=action or None,
     )
     found = await audit.list_entries(caller, query)
     return pages.answer(request, _LIST, found, **filters)
@@ -180,6 +190,15 @@ def _status(text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text[:4]) <= 999:  # noqa: PLR2004 - three digits
         raise Invalid(fields=[("status", "must be a positive integer of three digits")])
     return int(text)
+
+
+def _account(text: str | None) -> UUID | None:
+    if not text:
+        return None
+    found = parse_id(text)
+    if found is None:
+        raise Invalid(fields=[("account", "must be the id of an account")])
+    return found
 
 
 ROUTES = [

@@ -127,29 +127,23 @@ async def list_entries(
     connection: Connection, query: Query, *, only_tenant: str | None
 ) -> list[Entry]:
     """Find a page of entries, oldest first; of one tenant when `only_tenant` names it."""
-    conditions: list[str] = []
-    values: list[Any] = []
-
-    def where(condition: str, value: Any) -> None:
-        values.append(value)
-        conditions.append(condition.replace("?", f"${len(values)}"))
-
-    if only_tenant is not None:
-        where("tenant = ?", only_tenant)
-    if query.user is not None:
-        where("actor = ?", query.user)
-    if query.role is not None:
-        where("role = ?", query.role)
-    if query.tenant is not None:
-        where("tenant = ?", query.tenant)
-    if query.method is not None:
-        where("method = ?", query.method.upper())
-    if query.contains is not None:
-        where("path LIKE ?", like_pattern(query.contains))
-    if query.status is not None:
-        where("status = ?", query.status)
-    if query.after is not None:
-        where("seq < ?" if query.newest else "seq > ?", query.after)
+    wanted = (
+        ("tenant = ?", only_tenant),
+        ("actor = ?", query.user),
+        ("role = ?", query.role),
+        ("tenant = ?", query.tenant),
+        ("method = ?", None if query.method is None else query.method.upper()),
+        ("path LIKE ?", None if query.contains is None else like_pattern(query.contains)),
+        ("status = ?", query.status),
+        ("account_id = ?", query.account_id),
+        ("action = ?", query.action),
+        ("seq < ?" if query.newest else "seq > ?", query.after),
+    )
+    asked = [(condition, value) for condition, value in wanted if value is not None]
+    values: list[Any] = [value for _, value in asked]
+    conditions = [
+        condition.replace("?", f"${place}") for place, (condition, _) in enumerate(asked, start=1)
+    ]
     order = "DESC" if query.newest else "ASC"
     filters = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     values += [query.limit, query.offset]

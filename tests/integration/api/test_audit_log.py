@@ -117,6 +117,16 @@ def test_filters_and_pages_cover_every_entry_once(audited: ApiProcess) -> None:
         assert page(method="DELETE") == page(user="nobody") == page(role="user") == []
         assert len(page(role="token", user="token", status=201)) == 7
         assert root.get("/admin/audit", params={"contains": "%"}).json() == []
+        third = whole[2]
+        assert third["account_id"]
+        assert page(account=third["account_id"]) == [third]
+        assert page(account=third["id"]) == page(action="account.delete") == []
+        assert page(action="account.create") == whole
+        refused = root.get("/admin/audit", params={"account": "mine"})
+        assert refused.status_code == 400
+        assert refused.json()["fields"] == [
+            {"field": "account", "message": "must be the id of an account"}
+        ]
 
 
 def test_cursor_leads_through_the_log_while_entries_come_in(audited: ApiProcess) -> None:
