@@ -1,4 +1,4 @@
-"""Group commit: requests that come while one transaction runs share the next (`db/company.py`).
+"""Group commit: requests that come while one transaction runs share the next (`db/groups.py`).
 
 Invariant: a draw is handed back only after its row and its audit entry are committed, so nothing is
 computed from it before. Each request has its own outcome: one that may not reach its account does
@@ -7,16 +7,15 @@ not hold up the others.
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
-from servicelayer_api.db.company import gather_company
-from servicelayer_api.errors import ServiceError, Unavailable
+from servicelayer_api.db.groups import Groups
+from servicelayer_api.errors import ServiceError
 from servicelayer_api.random import rules, store
 from servicelayer_api.random.errors import RandomRequestDiffers
 from servicelayer_api.random.models import Commitment, Draw, NewDraw
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.random.models import PublicKeys
 
-_MOST: Final = 256
 type _Outcome = Draw | ServiceError
 
 
@@ -56,8 +54,7 @@ class GroupCommit:
         self._accounts = accounts
         self._key = key
         self._key_is_kept = False
-        self._waiting: list[tuple[Asked, asyncio.Future[Draw]]] = []
-        self._running: asyncio.Task[None] | None = None
+        self._groups = Groups(self._serve, name="random-commit", gather=True)
 
     async def commit(self, asked: Asked) -> Draw:
         """Commit a draw, or find the one that has its name.
@@ -74,11 +71,7 @@ class GroupCommit:
             if isinstance(outcome, ServiceError):
                 raise outcome
             return outcome
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="random-commit")
-        return await future
+        return await self._groups.join(asked)
 
     async def keep_key(self, connection: Connection) -> None:
         """Publish the key before it is used."""
@@ -91,41 +84,11 @@ class GroupCommit:
                 after=self._key,
             )
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await gather_company(self._waiting, _MOST)
-                batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-                await self._serve(batch)
-        finally:
-            left, self._waiting, self._running = self._waiting, [], None
-            self._settle(left, [_stopping()] * len(left))
-
-    async def _serve(self, batch: Sequence[tuple[Asked, asyncio.Future[Draw]]]) -> None:
-        outcomes: Sequence[_Outcome | Exception]
-        try:
-            async with self._database.transaction() as connection:
-                outcomes = await self._commit(connection, [asked for asked, _ in batch])
-            self._key_is_kept = True
-        except Exception as exc:  # noqa: BLE001 - handed to each request, which raises it
-            outcomes = [exc] * len(batch)
-        except BaseException:
-            self._settle(batch, [_stopping()] * len(batch))
-            raise
-        self._settle(batch, outcomes)
-
-    @staticmethod
-    def _settle(
-        batch: Sequence[tuple[Asked, asyncio.Future[Draw]]],
-        outcomes: Sequence[_Outcome | Exception],
-    ) -> None:
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():  # its client has gone
-                continue
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+    async def _serve(self, batch: Sequence[Asked]) -> Sequence[_Outcome]:
+        async with self._database.transaction() as connection:
+            outcomes = await self._commit(connection, batch)
+        self._key_is_kept = True
+        return outcomes
 
     async def _commit(self, connection: Connection, batch: Sequence[Asked]) -> list[_Outcome]:
         await self.keep_key(connection)
@@ -174,10 +137,6 @@ class GroupCommit:
             )
             drawn |= {draw.id: named[draw.account_id, draw.request_id] for draw in repeated}
         return drawn
-
-
-def _stopping() -> Unavailable:
-    return Unavailable("the program is stopping")
 
 
 def _same(asked: Asked, draw: Draw) -> _Outcome:
