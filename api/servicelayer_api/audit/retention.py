@@ -1,7 +1,8 @@
-"""Deletes what is past its time: in small batches, by one process at a time, counted.
+"""Deletes what is past its time: in small batches, by one process at a time, counted and recorded.
 
 Invariant: the lease is taken in the transaction that deletes, so that its row is held until the
-batch is committed and two processes never delete side by side. What may go is decided by the
+batch is committed and two processes never delete side by side; the entry of a batch is in that
+transaction too. What may go is decided by the
 feature that keeps it; while the database is away nothing goes.
 """
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from prometheus_client import Counter
 
+    from servicelayer_api.audit.service import AuditLog
     from servicelayer_api.db import Connection, Database
 
-    type Delete = Callable[[Connection, int], Awaitable[int]]
+    type Delete = Callable[[Connection, int, int], Awaitable[int]]
 
 BATCH: Final = 500
 _EVERY: Final = 60.0
@@ -39,17 +41,34 @@ _log = structlog.get_logger(__name__)
 class Retention:
     """The background loop of one table."""
 
-    def __init__(self, database: Database, lease: str, delete: Delete, deleted: Counter) -> None:
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        name: str,
+        action: str,
+        *,
+        days: int,
+        delete: Delete,
+        deleted: Counter,
+    ) -> None:
         """Describe the work.
 
         Args:
             database: where from.
-            lease: names the work among all processes.
-            delete: deletes at most so many rows in the open transaction; gives how many it were.
+            audit: told of each batch.
+            name: of the work among all processes, and of who did it in the log.
+            action: what the log calls it.
+            days: how long rows are kept.
+            delete: deletes in the open transaction what is older than so many days, at most so many
+                rows; gives how many it were.
             deleted: counts them.
         """
         self._database = database
-        self._lease = lease
+        self._audit = audit
+        self._name = name
+        self._action = action
+        self._days = days
         self._delete = delete
         self._deleted = deleted
         self._holder = new_id()
@@ -63,7 +82,7 @@ class Retention:
                 count = await self.delete_batch()
             except ServiceError as exc:
                 if not failing:
-                    _log.warning("what is past its time stays", work=self._lease, reason=str(exc))
+                    _log.warning("what is past its time stays", work=self._name, reason=str(exc))
                 failing = True
             else:
                 failing = False
@@ -76,7 +95,14 @@ class Retention:
             Unavailable: the database is away, or the log cannot be written; nothing is deleted.
         """
         async with self._database.transaction() as connection:
-            held = await acquire_lease(connection, self._lease, self._holder, _LEASE_SECONDS)
-            count = 0 if held is None else await self._delete(connection, BATCH)
+            held = await acquire_lease(connection, self._name, self._holder, _LEASE_SECONDS)
+            count = 0 if held is None else await self._delete(connection, self._days, BATCH)
+            if count:
+                await self._audit.record_system(
+                    connection,
+                    actor=self._name,
+                    action=self._action,
+                    after={"deleted": count, "days": self._days},
+                )
         self._deleted.inc(count)
         return count

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from prometheus_client import Counter, Gauge
 
+from servicelayer_api.audit.retention import Retention
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.oracle import queue_store, rules
 from servicelayer_api.web.feature import stopped_within
-from servicelayer_api.web.retention import Retention
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from servicelayer_api.audit import AuditLog
-    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.db import Database
 
 ACTOR: Final = "oracle-watch"
 
-_RETENTION: Final = "oracle-retention"
 _PAUSE: Final = 1.0
 _MEASURE_EVERY: Final = 5
 _BATCH: Final = 100
@@ -129,21 +128,17 @@ def forgetting(
     database: Database, audit: AuditLog, metrics: CollectorRegistry, days: int
 ) -> Retention:
     """The loop that deletes requests completed more than so many days ago, in one process."""
-
-    async def delete(connection: Connection, most: int) -> int:
-        count = await queue_store.delete_finished(connection, days, most)
-        if count:
-            await audit.record_system(
-                connection,
-                actor=_RETENTION,
-                action="oracle.requests.expire",
-                after={"deleted": count, "days": days},
-            )
-        return count
-
     deleted = Counter(
         "oracle_deleted_requests",
         "Completed oracle requests deleted because they were older than ORACLE_RETENTION_DAYS.",
         registry=metrics,
     )
-    return Retention(database, _RETENTION, delete, deleted)
+    return Retention(
+        database,
+        audit,
+        "oracle-retention",
+        "oracle.requests.expire",
+        days=days,
+        delete=queue_store.delete_finished,
+        deleted=deleted,
+    )

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from servicelayer_api.audit.retention import Retention
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.pricefeed import retention_store, store
 from servicelayer_api.web.feature import stopped_within
-from servicelayer_api.web.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from servicelayer_api.audit import AuditLog
-    from servicelayer_api.db import Connection, Database
+    from servicelayer_api.db import Database
     from servicelayer_api.pricefeed.fetching import Fetching
     from servicelayer_api.pricefeed.metrics import FeedMetrics
     from servicelayer_api.pricefeed.models import Claim
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _PAUSE: Final = 0.25
 _AT_ONCE: Final = 32
 _WATCH_PAUSE: Final = 10.0
-_RETENTION: Final = "pricefeed-retention"
 
 _log = structlog.get_logger(__name__)
 
@@ -57,19 +56,15 @@ def watch(
 
 def forgetting(database: Database, audit: AuditLog, metrics: FeedMetrics, days: int) -> Retention:
     """The loop that deletes observations older than so many days."""
-
-    async def delete(connection: Connection, most: int) -> int:
-        count = await retention_store.delete_observations(connection, days, most)
-        if count:
-            await audit.record_system(
-                connection,
-                actor=_RETENTION,
-                action="pricefeed.observations.expire",
-                after={"deleted": count, "days": days},
-            )
-        return count
-
-    return Retention(database, _RETENTION, delete, metrics.deleted)
+    return Retention(
+        database,
+        audit,
+        "pricefeed-retention",
+        "pricefeed.observations.expire",
+        days=days,
+        delete=retention_store.delete_observations,
+        deleted=metrics.deleted,
+    )
 
 
 class _Fetcher:

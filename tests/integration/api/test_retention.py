@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from servicelayer_api.audit import AuditLog
 from servicelayer_api.audit.errors import AuditUnavailable
+from servicelayer_api.audit.retention import BATCH, Retention
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db import Database
 from servicelayer_api.oracle import worker as oracle_worker
 from servicelayer_api.pricefeed import worker as pricefeed_worker
 from servicelayer_api.pricefeed.metrics import FeedMetrics
-from servicelayer_api.web.retention import BATCH, Retention
 from support.api_server import running_api
 from support.gas import run_sql
 
