@@ -183,34 +183,11 @@ def _row(draft: Draft) -> tuple[Any, ...]:
 
 
 def _members(draft: Draft) -> dict[str, Any]:
-    entry = draft.entry
+    """The same columns by name, as JSON can write them: bytes in PostgreSQL's hexadecimal form."""
     return {
-        "id": entry.id,
-        "at": entry.time,
-        "actor": entry.user,
-        "role": entry.role,
-        "credential": entry.credential,
-        "tenant": entry.tenant,
-        "account_id": entry.account_id,
-        "action": entry.action,
-        "resource_id": entry.resource_id,
-        "method": entry.method,
-        "path": entry.path,
-        "status": entry.status,
-        "request_id": entry.request_id,
-        "remote_addr": entry.remote_addr,
-        "user_agent": entry.user_agent,
-        "route": entry.route,
-        "scope": entry.scope,
-        "idempotency": _text_of_bytes(entry.idempotency),
-        "before_digest": _text_of_bytes(entry.before),
-        "after_digest": _text_of_bytes(entry.after),
-        "salt": _text_of_bytes(draft.salt.hex()),
+        name: f"\\x{value.hex()}" if isinstance(value, bytes) else value
+        for (name, _), value in zip(_WRITTEN, _row(draft), strict=True)
     }
-
-
-def _text_of_bytes(digits: str) -> str | None:
-    return f"\\x{digits}" if digits else None
 
 
 def _bytes(text: str) -> bytes | None:
