@@ -67,21 +67,20 @@ async def export_log(database: Database, target: BinaryIO) -> str:
     Raises:
         NothingSealedError: there is none.
     """
-    async with database.connection() as connection:
+    async with database.snapshot() as connection:
         note = await seal_store.find_note(connection)
-    if note is None:
-        raise NothingSealedError("nothing has been sealed yet")
-    size, first = rules.read_checkpoint(split_note(note)[0]).size, 0
-    while first < size:
-        async with database.connection() as connection:
+        if note is None:
+            raise NothingSealedError("nothing has been sealed yet")
+        size, first = rules.read_checkpoint(split_note(note)[0]).size, 0
+        while first < size:
             leaves = await seal_store.list_leaves(connection, first, min(PAGE, size - first))
-        if not leaves:
-            break
-        for leaf in leaves:
-            data = b"null" if leaf.entry is None else rules.leaf_data(leaf.entry)
-            line = Line(leaf.index, leaf.hash.hex(), msgspec.Raw(data))
-            target.write(msgspec.json.encode(line) + b"\n")
-        first = leaves[-1].index + 1
+            if not leaves:
+                break
+            for leaf in leaves:
+                data = b"null" if leaf.entry is None else rules.leaf_data(leaf.entry)
+                line = Line(leaf.index, leaf.hash.hex(), msgspec.Raw(data))
+                target.write(msgspec.json.encode(line) + b"\n")
+            first = leaves[-1].index + 1
     return note
 
 

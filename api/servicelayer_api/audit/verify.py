@@ -2,7 +2,8 @@
 
 What is found is a list of `Fault`s, each naming the entry or the leaves it is about. Memory is
 bounded whatever the size of the log: rows come by pages, and no more than a hundred faults are kept
-(the rest is counted). Nothing that the database says about itself is believed: the leaves' hashes
+(the rest is counted). All of it is read in one snapshot, so that a log may be verified while it
+grows. Nothing that the database says about itself is believed: the leaves' hashes
 come from the rows, the roots from the leaves, and the checkpoints' signatures from a key that the
 caller brings.
 """
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from servicelayer_api.audit.models import Checkpoint, Leaf, Tree
     from servicelayer_api.crypto.merkle import Node
     from servicelayer_api.crypto.signed_note import NoteVerifier
-    from servicelayer_api.db import Database
+    from servicelayer_api.db import Connection, Database
 
     type FindVerifiers = Callable[[str], Sequence[NoteVerifier]]
     """The keys of which one should have signed, by the name of the log."""
@@ -119,14 +120,17 @@ async def verify_database(
         find: gives the keys that checkpoints may be signed with.
         outside: a checkpoint that was kept elsewhere; the log must contain what it says.
     """
-    return await _DatabaseCheck(database, find, outside).run()
+    async with database.snapshot() as connection:
+        return await _DatabaseCheck(connection, find, outside).run()
 
 
 class _DatabaseCheck:
-    """One run over a database."""
+    """One run over a snapshot of a database."""
 
-    def __init__(self, database: Database, find: FindVerifiers, outside: Checkpoint | None) -> None:
-        self._database = database
+    def __init__(
+        self, connection: Connection, find: FindVerifiers, outside: Checkpoint | None
+    ) -> None:
+        self._connection = connection
         self._find = find
         self._outside = outside
         self._report = Report()
@@ -139,9 +143,8 @@ class _DatabaseCheck:
     async def run(self) -> Report:
         """Look at everything once."""
         report = self._report
-        async with self._database.connection() as connection:
-            tree = await seal_store.get_tree(connection)
-            report.unsealed = (await seal_store.get_backlog(connection)).waiting
+        tree = await seal_store.get_tree(self._connection)
+        report.unsealed = (await seal_store.get_backlog(self._connection)).waiting
         await self._load_notes()
         while self._frontier.size < tree.size and await self._check_page(tree):
             pass
@@ -154,8 +157,7 @@ class _DatabaseCheck:
 
     async def _check_page(self, tree: Tree) -> bool:
         first = self._frontier.size
-        async with self._database.connection() as connection:
-            leaves = await seal_store.list_leaves(connection, first, PAGE)
+        leaves = await seal_store.list_leaves(self._connection, first, PAGE)
         nodes: list[Node] = []
         for leaf in leaves:
             if leaf.index >= tree.size:
@@ -187,9 +189,8 @@ class _DatabaseCheck:
         return leaf.hash
 
     async def _check_nodes(self, nodes: list[Node]) -> None:
-        async with self._database.connection() as connection:
-            spans = [Span(node.level, node.position, 1) for node in nodes]
-            kept = await seal_store.list_hashes(connection, spans)
+        spans = [Span(node.level, node.position, 1) for node in nodes]
+        kept = await seal_store.list_hashes(self._connection, spans)
         for node in nodes:
             if kept.get((node.level, node.position)) != node.hash:
                 first, width = node.position << node.level, 1 << node.level
@@ -227,8 +228,7 @@ class _DatabaseCheck:
         )
 
     async def _load_notes(self) -> None:
-        async with self._database.connection() as connection:
-            self._notes = await seal_store.list_notes(connection, self._last_note, PAGE)
+        self._notes = await seal_store.list_notes(self._connection, self._last_note, PAGE)
         if self._notes:
             self._last_note = self._notes[-1][0]
 
@@ -250,8 +250,7 @@ class _DatabaseCheck:
     async def _check_strangers(self, tree: Tree) -> None:
         after: int | None = -(2**62)
         while after is not None:
-            async with self._database.connection() as connection:
-                after, found = await seal_store.list_strangers(connection, tree, after, PAGE)
+            after, found = await seal_store.list_strangers(self._connection, tree, after, PAGE)
             for seq, entry_id in found:
                 self._report.add(
                     "inserted", f"the entry {entry_id} with seq {seq} was never sealed"

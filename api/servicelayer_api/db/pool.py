@@ -144,6 +144,22 @@ class Database:
             yield lent
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[Connection]:
+        """Lend a connection that sees the database as it is at its first query, until the end.
+
+        For checks that compare what several queries read: without it a change that is committed
+        between two of them looks like a fault. It takes no locks and writes nothing.
+
+        Raises:
+            Unavailable: As `connection`.
+        """
+        async with (
+            self.connection() as lent,
+            lent.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield lent
+
+    @asynccontextmanager
     async def ambient(self) -> AsyncGenerator[Connection]:
         """Open the transaction that everything the current task does here joins until its end.
 

@@ -72,7 +72,7 @@ class KeyAdmin:
             Forbidden: an admin of one tenant.
         """
         _require_platform_admin(caller)
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:
             return await self._rotations.status(connection)
 
 

@@ -48,14 +48,14 @@ async def _run(
     async with _opened(database):
         await vault.unlock()
         if arguments.action == "status":
-            async with database.connection() as connection:
+            async with database.snapshot() as connection:
                 _print_status(await rotations.status(connection))
             return 0
         async with database.transaction() as connection:
             kind = "data-keys" if arguments.data_keys else "keys"
             rotation, _ = await rotations.begin(connection, kind, _ACTOR)
         ended = await _follow(rotation, rotations)
-        async with database.connection() as connection:
+        async with database.snapshot() as connection:
             _print_status(await rotations.status(connection))
     return 0 if ended.state == "done" else _FAILED
 

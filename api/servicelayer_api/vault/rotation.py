@@ -73,8 +73,7 @@ class Rotations:
         return running, False
 
     async def status(self, connection: Connection) -> KeyStatus:
-        """The key versions and the last rotation."""
-        # The rotation first: when it has ended, the keys are seen as it left them.
+        """The key versions and the last rotation; lend a snapshot, so that they fit each other."""
         last = await rotation_store.find_last_rotation(connection)
         rows = await store.list_keys(connection)
         imported = [

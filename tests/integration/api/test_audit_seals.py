@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from servicelayer_api.audit.sealer import Sealer
+from servicelayer_api.audit.verify import verify_database
 from servicelayer_api.clock import SystemClock
 from servicelayer_api.db.leases import LeaseLost
 from servicelayer_api.errors import Unavailable
 from support.audit_trail import KEY, Trail, changes, open_trail, tamper
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from servicelayer_api.crypto.signed_note import NoteVerifier
     from servicelayer_api.db import Connection
 
 
@@ -52,6 +55,36 @@ async def test_every_entry_is_sealed_once_in_order_and_the_log_verifies(trail: T
     assert (report.faults, report.entries, report.checkpoints) == ([], 2303, 4)
     assert await trail.seal() == 0
     assert not await trail.sealer.is_behind()
+
+
+async def test_log_that_is_written_and_sealed_while_it_is_verified_is_good(
+    trail: Trail, database_url: str
+) -> None:
+    await trail.write(100)
+    await trail.seal()
+    lease = await trail.sealer.lead()
+    assert lease is not None
+    await trail.sealer.yield_lead(lease)
+
+    async def grow() -> None:
+        async with open_trail(database_url) as other:
+            await other.write(1)
+            await other.seal()
+
+    grown = 0
+
+    def find_while_it_grows(origin: str) -> Sequence[NoteVerifier]:
+        # Asked for each checkpoint, between two queries of the check.
+        nonlocal grown
+        grown += 1
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, grow()).result()
+        return KEY.verifiers(origin)
+
+    report = await verify_database(trail.database, find_while_it_grows)
+    assert grown == 1
+    assert (report.faults, report.entries) == ([], 100)
+    assert (await trail.verify()).entries == 101
 
 
 async def test_entry_of_a_transaction_that_commits_late_is_sealed_when_it_does(
