@@ -24,6 +24,7 @@ import msgspec
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from servicelayer_api.log_repeats import RepeatedWarnings
 from servicelayer_api.web.edge import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     level = _LEVELS[settings.log_level]
     out = _RedactingStream(stream or sys.stderr, Redactor(settings.secrets()))
     structlog.configure(
-        processors=[_add_facts, *_renderers(settings.log_format)],
+        processors=[_add_facts, RepeatedWarnings(), *_renderers(settings.log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=partial(_Lines, out),
         cache_logger_on_first_use=True,

@@ -71,8 +71,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=200, description="Connections a process keeps open at most")
     ] = 8
     database_statement_cache: Annotated[
-        bool, Meta(description="Prepared statements; off behind PgBouncer before 1.21")
-    ] = True
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Prepared statements; auto asks whether a pooler in between keeps them "
+            "(PgBouncer does from 1.21 on, with max_prepared_statements)"
+        ),
+    ] = "auto"
     database_timeout: Annotated[
         Duration, Meta(gt=0, description="Longest time a single statement may take")
     ] = 10.0
@@ -324,6 +328,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rocketmq_nameserver: Annotated[str, Meta(description="host:port of the name server")] = ""
     rocketmq_topic_prefix: Annotated[str, Meta(description="Prefix of topics")] = "sl"
     rocketmq_consumer_group: Annotated[str, Meta(description="Consumer group")] = ""
+
+    @property
+    def keeps_statements(self) -> bool | None:
+        """Whether prepared statements are kept by name; `None` when the database is to be asked."""
+        return {"on": True, "off": False}.get(self.database_statement_cache)
 
     def secrets(self) -> tuple[str, ...]:
         """List the values that must never be logged, longest first."""

@@ -10,7 +10,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from servicelayer_api.crypto.signing import KeyFormatError, parse_private_key
-from servicelayer_api.db.pool import parse_dsn
+from servicelayer_api.db.address import parse_dsn
 from servicelayer_api.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -254,6 +254,10 @@ def _read_flag(text: str, field: Field) -> bool:
 def _read_choice(text: str, field: Field) -> str:
     if not text:
         return str(field.default)
+    # YAML reads a plain on or off as a boolean, and other switches take these words too.
+    switch = "on" if text.lower() in _TRUE else "off" if text.lower() in _FALSE else ""
+    if switch in field.choices:
+        return switch
     if text.lower() not in field.choices:
         raise _Refused(f"{text!r} is unknown; write one of {', '.join(field.choices)}")
     return text.lower()

@@ -126,7 +126,7 @@ async def _open(settings: Settings) -> Database:
     database = Database(
         settings.database_url.reveal(),
         size=1,
-        statement_cache=settings.database_statement_cache,
+        statement_cache=settings.keeps_statements,
         timeout=_TIMEOUT,
     )
     await database.open()

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
-from servicelayer_api.db.errors import diagnose
-from servicelayer_api.db.pool import connect_options
+from servicelayer_api.db.address import connect_options, place_of
+from servicelayer_api.db.errors import diagnose, explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -123,11 +123,13 @@ class Migrator:
         except MigrationError:
             raise
         except Exception as exc:
-            raise _explain(exc) from exc
+            raise _explain(exc, place_of(self._dsn)) from exc
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[Connection]:
-        options = connect_options(statement_cache=False, timeout=self._statement_timeout + 10)
+        options = connect_options(
+            self._dsn, statement_cache=False, timeout=self._statement_timeout + 10
+        )
         connection = await asyncpg.connect(self._dsn, **options)
         try:
             yield connection
@@ -234,14 +236,12 @@ async def _close(connection: Connection) -> None:
         connection.terminate()
 
 
-def _explain(exc: Exception) -> MigrationError:
-    """Name the cause without the driver's text, which may hold the address."""
+def _explain(exc: Exception, place: str) -> MigrationError:
+    told = explain(exc, place)
     match diagnose(exc):
         case "unreachable":
-            return DatabaseUnreachable(f"the database does not answer ({type(exc).__name__})")
+            return DatabaseUnreachable(told)
         case "refused":
-            return DatabaseRefused(
-                f"the database refuses the login or a right ({type(exc).__name__})"
-            )
+            return DatabaseRefused(told)
         case _:
-            return MigrationError(f"migrating stopped ({type(exc).__name__})")
+            return MigrationError(told)

@@ -13,14 +13,24 @@ without any service knowing of it. Other tasks never join: a connection serves o
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncpg
+import structlog
 
-from servicelayer_api.db.errors import translate, translate_connect
+from servicelayer_api.db.address import CONNECT_TIMEOUT, connect_options, place_of
+from servicelayer_api.db.errors import (
+    POOL_EXHAUSTED,
+    DatabaseTrouble,
+    ReadOnlyError,
+    translate,
+    translate_connect,
+)
+from servicelayer_api.db.pooler import keeps_statements
+from servicelayer_api.db.troubles import Troubles
+from servicelayer_api.db.write_trial import try_to_write
 from servicelayer_api.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,14 +41,14 @@ if TYPE_CHECKING:
     from servicelayer_api.settings import Settings
 
     type Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    type _Pool = asyncpg.Pool[asyncpg.Record]
 else:
     type Connection = object
 
-_CONNECT_TIMEOUT = 5.0
-_ACQUIRE_TIMEOUT = 5.0
-_APPLICATION = "servicelayer-api"
-_SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
-_WRITE = "write postgres://user:password@host:5432/name?sslmode=require"
+_ACQUIRE_TIMEOUT: Final = 5.0
+_CLOSE_TIMEOUT: Final = 5.0
+
+_log = structlog.get_logger(__name__)
 
 
 class _Ambient:
@@ -60,20 +70,31 @@ class Database:
     """A lazily filled pool; one a process."""
 
     def __init__(
-        self, dsn: str, *, size: int = 8, statement_cache: bool = True, timeout: float = 10.0
+        self,
+        dsn: str,
+        *,
+        size: int = 8,
+        statement_cache: bool | None = None,
+        timeout: float = 10.0,
     ) -> None:
         """Describe the pool; nothing is opened yet.
 
         Args:
             dsn: The address with its credentials.
             size: Connections at most.
-            statement_cache: Whether prepared statements are kept; off behind an old PgBouncer.
+            statement_cache: Whether prepared statements are kept; `None` asks the database.
             timeout: Seconds a single statement may take.
         """
         self._dsn = dsn
         self._size = size
-        self._options = connect_options(statement_cache=statement_cache, timeout=timeout)
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._statement_cache = statement_cache
+        self._timeout = timeout
+        self._place = place_of(dsn)
+        self._troubles = Troubles()
+        self._opened = False
+        self._pool: _Pool | None = None
+        self._filling: asyncio.Task[_Pool] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Database:
@@ -81,31 +102,24 @@ class Database:
         return cls(
             settings.database_url.reveal(),
             size=settings.database_pool_size,
-            statement_cache=settings.database_statement_cache,
+            statement_cache=settings.keeps_statements,
             timeout=settings.database_timeout,
         )
 
     async def open(self) -> None:
-        """Make the pool, without connecting: the first use does."""
-        if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=self._size,
-                reset=_no_reset,
-                **self._options,
-            )
+        """Allow connections, without making one: the first use does."""
+        self._opened = True
 
     async def close(self) -> None:
         """Close all connections, those in use after a short grace."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        try:
-            async with asyncio.timeout(5):
-                await pool.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            pool.terminate()
+        self._opened = False
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+        self._drop_pool()
+        while self._closing:
+            await asyncio.gather(*self._closing)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
@@ -122,8 +136,10 @@ class Database:
         try:
             yield lent
         except Exception as exc:
-            meaning = translate(exc)
-            if meaning is None:
+            meaning = exc if isinstance(exc, DatabaseTrouble) else translate(exc, self._place)
+            if isinstance(meaning, DatabaseTrouble) and pool is not None:
+                await self._suffer(meaning, pool, lent)
+            if meaning is None or meaning is exc:
                 raise
             raise meaning from exc
         finally:
@@ -185,28 +201,96 @@ class Database:
             return None
         return ambient.connection if ambient.task is asyncio.current_task() else None
 
-    async def _acquire(
-        self,
-    ) -> tuple[asyncpg.Pool[asyncpg.Record], PoolConnectionProxy[asyncpg.Record]]:
-        pool = self._pool
-        if pool is None:
-            raise Unavailable("the program is starting or stopping")
+    async def _acquire(self) -> tuple[_Pool, PoolConnectionProxy[asyncpg.Record]]:
         try:
+            pool = self._pool or await self._fill()
             return pool, await pool.acquire(timeout=_ACQUIRE_TIMEOUT)
         except Exception as exc:
-            meaning = translate_connect(exc)
+            meaning = translate_connect(exc, self._place)
+            if isinstance(exc, TimeoutError) and self.figures()["active"] >= self._size:
+                meaning = DatabaseTrouble(
+                    POOL_EXHAUSTED, f"all {self._size} connections to {self._place} are in use"
+                )
             if meaning is None:
                 raise
+            if isinstance(meaning, DatabaseTrouble):
+                self._troubles.note(meaning)
             raise meaning from exc
 
-    async def ping(self) -> None:
-        """Ask the database for an answer.
+    async def _fill(self) -> _Pool:
+        """Make the pool, once for all who wait for it."""
+        if not self._opened:
+            raise Unavailable("the program is starting or stopping")
+        filling = self._filling
+        if filling is None or filling.done():
+            filling = self._filling = asyncio.create_task(self._make_pool())
+        return await asyncio.shield(filling)
+
+    async def _make_pool(self) -> _Pool:
+        kept = self._statement_cache
+        if kept is None:
+            kept = await self._ask_for_statements()
+        options = connect_options(self._dsn, statement_cache=kept, timeout=self._timeout)
+        self._pool = await asyncpg.create_pool(
+            self._dsn, min_size=0, max_size=self._size, reset=_no_reset, **options
+        )
+        return self._pool
+
+    async def _ask_for_statements(self) -> bool:
+        options = connect_options(self._dsn, statement_cache=False, timeout=CONNECT_TIMEOUT)
+        connection = await asyncpg.connect(self._dsn, **options)
+        try:
+            kept = await keeps_statements(connection)
+            await connection.close(timeout=CONNECT_TIMEOUT)
+        finally:
+            connection.terminate()
+        if not kept:
+            _log.warning(
+                "the pooler before the database keeps no prepared statements; going on without",
+                database=self._place,
+                remedy="PgBouncer 1.21 or newer with max_prepared_statements saves time; "
+                "DATABASE_STATEMENT_CACHE=off hides this line",
+            )
+        return kept
+
+    async def _suffer(self, refusal: DatabaseTrouble, pool: _Pool, lent: Connection) -> None:
+        """Draw the consequences of a trouble for the pool."""
+        self._troubles.note(refusal)
+        trouble = refusal.trouble
+        if trouble.condemns:
+            with suppress(asyncpg.InterfaceError):  # the driver may have dropped it already
+                lent.terminate()
+        if trouble.all_connections:
+            await pool.expire_connections()
+        if trouble.uncached and self._statement_cache is None and pool is self._pool:
+            # A pooler was put in between, or changed: the next use asks again.
+            self._drop_pool()
+
+    def _drop_pool(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            task = asyncio.create_task(_close(pool))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def require_writes(self) -> None:
+        """Make sure that the database answers and takes writes.
 
         Raises:
-            Unavailable: There is none.
+            DatabaseTrouble: It does not; the error's `told` says why.
         """
         async with self.connection() as lent:
-            await lent.execute("SELECT 1")
+            row = await lent.fetchrow(
+                "SELECT pg_is_in_recovery() AS standby, "
+                "current_setting('transaction_read_only')::boolean AS read_only"
+            )
+            if row is not None and row["standby"]:
+                raise ReadOnlyError("it is a standby")
+            if row is not None and row["read_only"]:
+                raise ReadOnlyError("it is set to read only")
+            if self._troubles.writes_in_doubt:
+                await try_to_write(lent)
+                self._troubles.writes_in_doubt = False
 
     def figures(self) -> Mapping[str, int]:
         """Give the pool's figures: connections at most, open, and in use."""
@@ -216,10 +300,10 @@ class Database:
         return {"max": self._size, "open": opened, "active": opened - idle}
 
     @staticmethod
-    async def _give_back(pool: asyncpg.Pool[asyncpg.Record], lent: Connection) -> None:
+    async def _give_back(pool: _Pool, lent: Connection) -> None:
         try:
             await pool.release(
-                cast("PoolConnectionProxy[asyncpg.Record]", lent), timeout=_CONNECT_TIMEOUT
+                cast("PoolConnectionProxy[asyncpg.Record]", lent), timeout=_CLOSE_TIMEOUT
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             # The connection broke while it was lent; the driver has dropped it from the pool
@@ -227,37 +311,14 @@ class Database:
             return
 
 
-def connect_options(*, statement_cache: bool, timeout: float) -> dict[str, Any]:
-    """Give the driver's options that pool and migration runner share."""
-    options: dict[str, Any] = {"timeout": _CONNECT_TIMEOUT, "command_timeout": timeout}
-    if statement_cache:
-        # PgBouncer refuses start-up parameters it does not know, so this one is sent without it
-        # only.
-        options["server_settings"] = {"application_name": _APPLICATION}
-    else:
-        options["statement_cache_size"] = 0
-    return options
-
-
 async def _no_reset(_connection: object) -> None:
     """Keep the connection as it is: the driver's reset is one round trip more for every request."""
 
 
-def parse_dsn(dsn: str) -> str | None:
-    """Check the form of a database address; say what is wrong, without repeating it, or `None`."""
+async def _close(pool: _Pool) -> None:
+    """Close a pool's connections, those in use after a short grace."""
     try:
-        parts = urlsplit(dsn)
-        port = parts.port
-    except ValueError:
-        return f"it is not a URL; {_WRITE}"
-    query = dict(parse_qsl(parts.query))
-    mode = query.get("sslmode", "prefer")
-    faults = {
-        "it does not begin with postgres://": parts.scheme not in {"postgres", "postgresql"},
-        "its port is 0": port == 0,
-        "it names no host": not parts.hostname and "host" not in query,
-        "it names no database": not parts.path.strip("/")
-        and not ({"dbname", "database"} & query.keys()),
-        "its sslmode is unknown": mode not in _SSL_MODES,
-    }
-    return next((f"{fault}; {_WRITE}" for fault, found in faults.items() if found), None)
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

@@ -73,16 +73,22 @@ class Lifecycle:
             await self._modules.stop()
 
     async def _probe_forever(self) -> None:
-        before = {s.module.name: s.ready for s in self._modules.states()}
-        while not await stopped_within(self._stop, self._interval):
+        # A module that is never ready says why from the first moment on.
+        before = {state.module.name: "ready" for state in self._modules.states()}
+        while True:
+            self._tell_changes(before)
+            if await stopped_within(self._stop, self._interval):
+                return
             await self._modules.probe()
-            for state in self._modules.states():
-                name, ready = state.module.name, state.ready
-                if before.get(name) != ready:
-                    before[name] = ready
-                    _log.info(
-                        "module readiness", module=name, ready=ready, reason=state.ready_error
-                    )
+
+    def _tell_changes(self, before: dict[str, str]) -> None:
+        for state in self._modules.states():
+            name = state.module.name
+            if before[name] == state.ready:
+                continue
+            before[name] = state.ready
+            tell = _log.info if state.ready == "ready" else _log.warning
+            tell("module readiness", module=name, ready=state.ready, reason=state.ready_error)
 
     async def _supervise(self, worker: Worker) -> None:
         pause = _FIRST_PAUSE

@@ -1,14 +1,15 @@
 """The module `store`: the database as the rest of the program sees it.
 
-Ready means that the database answers and that its schema is as new as this code needs. The schema's
-version is read in the same round trip, so that migrations run by another process are noticed at
-once.
+Ready means that the database answers, takes writes, and that its schema is as new as this code
+needs. It is asked each time, so that a failover, a full disk and migrations run by another process
+are noticed at once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from servicelayer_api.db.errors import DatabaseTrouble
 from servicelayer_api.db.migrations import SchemaVersion
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.web.modules import Module, NotReady
@@ -52,6 +53,10 @@ class Store:
         try:
             async with self._database.connection() as connection:
                 self.current = await SchemaVersion.read(connection)
+            if self.current >= self.latest:
+                await self._database.require_writes()
+        except DatabaseTrouble as exc:
+            raise NotReady(exc.told) from exc
         except ServiceError as exc:
             raise NotReady(exc.detail) from exc
         if self.current < self.latest:

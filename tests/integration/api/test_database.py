@@ -97,7 +97,7 @@ async def test_a_database_that_is_away_is_unavailable() -> None:
     await nowhere.open()
 
     with pytest.raises(Unavailable, match="does not answer"):
-        await nowhere.ping()
+        await nowhere.require_writes()
     await nowhere.close()
 
 

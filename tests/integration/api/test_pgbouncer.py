@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
+from servicelayer_api.db import Database
+from servicelayer_api.db.errors import DatabaseTrouble
+from servicelayer_api.db.pooler import keeps_statements
 from support.api_server import running_api
 from support.pgbouncer import find_pgbouncer, pgbouncer
 
@@ -17,19 +22,66 @@ if TYPE_CHECKING:
     from support.api_server import ApiProcess
 
 
-def test_it_migrates_and_serves_behind_pgbouncer(empty_database_url: str, tmp_path: Path) -> None:
-    program = find_pgbouncer()
-    if program is None:
+@pytest.fixture
+def program() -> str:
+    found = find_pgbouncer()
+    if found is None:
         pytest.skip("PgBouncer is not installed; on Debian: apt-get install pgbouncer")
+    return found
 
+
+@pytest.mark.parametrize("cache", ["auto", "off"])
+def test_it_migrates_and_serves_behind_pgbouncer(
+    program: str, empty_database_url: str, tmp_path: Path, cache: str
+) -> None:
     with (
         pgbouncer(program, empty_database_url, tmp_path) as url,
-        running_api(url, tmp_path, DATABASE_STATEMENT_CACHE="off") as api,
+        running_api(url, tmp_path, DATABASE_STATEMENT_CACHE=cache) as api,
         ThreadPoolExecutor(8) as pool,
     ):
-        statuses = list(pool.map(_make_and_list, [api] * 24))
+        statuses = list(pool.map(_make_and_list, [api] * 48))
+        told = "keeps no prepared statements" in api.output()
 
-    assert statuses == [(201, 200)] * 24
+    assert statuses == [(201, 200)] * 48
+    assert told is (cache == "auto")
+
+
+async def test_a_database_that_is_reached_directly_keeps_statements(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url, statement_cache_size=0)
+    assert await keeps_statements(connection)
+    await connection.close()
+
+
+async def test_a_pooler_that_is_put_in_between_later_is_found_out(
+    program: str, database_url: str, tmp_path: Path
+) -> None:
+    """The address stays; what answers there becomes a pooler that loses statements."""
+    with pgbouncer(program, database_url, tmp_path) as url:
+        database = Database(url, size=4)
+        await database.open()
+        # As it was left by a database without a pooler.
+        database._pool = await asyncpg.create_pool(url, min_size=0, max_size=4, reset=_keep)
+        answers = [await _gather(database) for _ in range(20)]
+        await database.close()
+    assert any(isinstance(answer, DatabaseTrouble) for answer in answers)
+    assert answers[-1] == 8
+
+
+async def _keep(_: object) -> None:
+    return
+
+
+async def _gather(database: Database) -> int | DatabaseTrouble:
+    """Ask eight times at once; give the count of good answers, or the trouble."""
+
+    async def ask(number: int) -> int:
+        async with database.connection() as connection:
+            return int(await connection.fetchval("SELECT $1::int + 0", number))
+
+    try:
+        return len(await asyncio.gather(*(ask(number) for number in range(8))))
+    except DatabaseTrouble as trouble:
+        return trouble
 
 
 def _make_and_list(api: ApiProcess) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from servicelayer_api import __main__ as program
 from servicelayer_api.app import create_app
+from servicelayer_api.db.address import parse_dsn
 from servicelayer_api.db.migrations import MigrationFilesError, load_migrations
-from servicelayer_api.db.pool import parse_dsn
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.settings import Secret, Settings
 

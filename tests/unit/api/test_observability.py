@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from servicelayer_api import observability
+from servicelayer_api.log_repeats import RepeatedWarnings
 from servicelayer_api.settings import Secret, Settings
 from servicelayer_api.web.edge import REQUEST_ID
 
@@ -161,3 +162,27 @@ async def test_a_thread_beside_the_loop_writes_its_lines_at_once() -> None:
     await asyncio.to_thread(structlog.get_logger("here").info, "from a thread")
 
     assert json.loads(out.getvalue())["message"] == "from a thread"
+
+
+def test_a_warning_that_repeats_is_told_once_a_minute_with_its_count() -> None:
+    now = 0.0
+    repeats = RepeatedWarnings(lambda: now)
+
+    def tell(level: str = "warning", **more: object) -> dict[str, object] | None:
+        line = {"level": level, "event": "away", "logger": "worker", "timestamp": now, **more}
+        try:
+            return dict(repeats(None, level, line))
+        except structlog.DropEvent:
+            return None
+
+    assert tell() is not None
+    now = 59.0
+    assert [tell(), tell(retry_seconds=4)] == [None, None]
+    assert tell(reason="another") is not None
+    assert tell("error") is not None
+    assert tell(request_id="r-1") is not None
+    now = 60.0
+    told = tell()
+    assert told is not None
+    assert told["repeated"] == 2
+    assert tell() is None
