@@ -9,6 +9,21 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+OUTSIDE_UTC = "lies outside the years 1 to 9999 in UTC"
+"""What is wrong with a time that `in_utc` finds nowhere."""
+
+
+def in_utc(moment: datetime) -> datetime | None:
+    """An aware time in UTC; `None` where UTC has none.
+
+    The first and the last day that can be written are only there in some time zones, and computing
+    with the others fails: times from outside pass here first.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return None
+
 
 class Clock(Protocol):
     """Where the time comes from."""

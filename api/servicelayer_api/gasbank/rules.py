@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from servicelayer_api.clock import in_utc
 from servicelayer_api.crypto import neo
 from servicelayer_api.errors import Invalid
 from servicelayer_api.gasbank import cron
@@ -338,8 +339,10 @@ def _time(name: str, text: str, faults: Faults) -> datetime | None:
             digits = re.match(r"\d*", part)
             cut = len(digits[0]) if digits else 0
             kept = f"{whole}.{part[: min(cut, 6)]}{part[cut:]}" if part else whole
-            return datetime.fromisoformat(kept.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
+            moment = in_utc(datetime.fromisoformat(kept.upper()))
+            if moment is not None:
+                return moment
+    except ValueError:
         pass
     faults.append((name, "must be a time as RFC 3339 has it, such as 2030-01-31T12:00:00Z"))
     return None

@@ -13,12 +13,13 @@ withdrawal is a dead letter, its gas still withheld.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from msgspec.structs import replace
 
-from servicelayer_api.errors import Conflict, ServiceError
+from servicelayer_api.errors import Conflict, ServiceError, Unavailable
 from servicelayer_api.gasbank import rules
 from servicelayer_api.gasbank.models import Attempt, Event, State
 from servicelayer_api.gasbank.store import accounts as account_store
@@ -26,6 +27,7 @@ from servicelayer_api.gasbank.store import settlements, transactions
 from servicelayer_api.gasbank.withdrawals import advance, begin, is_approved, successor
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from datetime import datetime
 
     from servicelayer_api.admin import Quotas
@@ -108,12 +110,32 @@ class Settlement:
         async with self._database.connection() as connection:
             claimed = await settlements.claim_due(connection, _START_LEASE, _DUE_AT_ONCE)
         for withdrawal in claimed:
-            quota = await self._quotas.limit("gas-per-day", withdrawal.tenant)
-            async with self._database.transaction() as connection:
-                held = await self._hold(connection, withdrawal)
-                if held is not None:
-                    await self._start(connection, *held, quota)
+            async with self._alone(withdrawal):
+                quota = await self._quotas.limit("gas-per-day", withdrawal.tenant)
+                async with self._database.transaction() as connection:
+                    held = await self._hold(connection, withdrawal)
+                    if held is not None:
+                        await self._start(connection, *held, quota)
         return len(claimed)
+
+    @staticmethod
+    @asynccontextmanager
+    async def _alone(withdrawal: Transaction) -> AsyncGenerator[None]:
+        """Work on one withdrawal, so that what happens to it stops no other.
+
+        Nothing of it was written then; its lease runs out and it is taken again.
+
+        Raises:
+            Unavailable: the database is away, which concerns all of them.
+        """
+        try:
+            yield
+        except Unavailable:
+            raise
+        except ServiceError as exc:
+            _log.warning("settlement_not_kept", withdrawal=str(withdrawal.id), error=exc.code)
+        except Exception:  # noqa: BLE001 - whatever it is, the other withdrawals are settled
+            _log.exception("settlement_failed", withdrawal=str(withdrawal.id))
 
     async def _start(
         self,
@@ -140,7 +162,11 @@ class Settlement:
     async def _ask_all(self) -> int:
         async with self._database.connection() as connection:
             claimed = await settlements.claim_pending(connection, self._lease, _ASKED_AT_ONCE)
-        await asyncio.gather(*(self._ask(withdrawal) for withdrawal in claimed))
+        ended = await asyncio.gather(
+            *(self._ask(withdrawal) for withdrawal in claimed), return_exceptions=True
+        )
+        for away in (end for end in ended if isinstance(end, BaseException)):
+            raise away
         return len(claimed)
 
     async def _ask(self, withdrawal: Transaction) -> None:
@@ -148,17 +174,14 @@ class Settlement:
             return
         started = self._clock.now()
         began = self._clock.monotonic()
-        verdict = await self._resolver.ask(withdrawal.id)
-        seconds = self._clock.monotonic() - began
-        self._metrics.answered(verdict.outcome, seconds)
-        try:
+        async with self._alone(withdrawal):
+            verdict = await self._resolver.ask(withdrawal.id)
+            seconds = self._clock.monotonic() - began
+            self._metrics.answered(verdict.outcome, seconds)
             async with self._database.transaction() as connection:
                 held = await self._hold(connection, withdrawal)
                 if held is not None:
                     await self._conclude(connection, *held, verdict, started, seconds)
-        except ServiceError as exc:
-            # Nothing was written; the lease runs out and it is asked about again.
-            _log.warning("settlement_not_kept", withdrawal=str(withdrawal.id), error=exc.code)
 
     async def _conclude(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from servicelayer_api.audit import Change
+from servicelayer_api.clock import OUTSIDE_UTC, in_utc
 from servicelayer_api.errors import Invalid
 from servicelayer_api.ids import parse_id
 from servicelayer_api.oracle import store
@@ -81,6 +82,8 @@ class DeadLetters:
         ):
             if moment is not None and moment.tzinfo is None:
                 raise Invalid(fields=[(field, "must name its time zone")])
+            if moment is not None and in_utc(moment) is None:
+                raise Invalid(fields=[(field, OUTSIDE_UTC)])
         async with self._database.transaction() as connection:
             account = await self._accounts.reach(
                 connection, caller, account_id, write=not wanted.dry_run

@@ -260,6 +260,16 @@ class Dispatcher:
     ) -> Reply:
         if isinstance(secret, Reply):
             return secret
+        try:
+            return await self._call(claim, source, secret, payload)
+        except Exception as exc:  # noqa: BLE001 - the other sources of the request may still answer
+            # The type only: texts and tracebacks of a call may hold what was sent.
+            _log.error("oracle call crashed", request=str(claim.id), error=type(exc).__name__)
+            return Reply(kind="transient", text="internal error")
+
+    async def _call(
+        self, claim: Claim, source: StoredSource, secret: Credentials, payload: str
+    ) -> Reply:
         call = calls.build_call(source, secret, payload, claim.id)
         try:
             answer = await self._egress.request(

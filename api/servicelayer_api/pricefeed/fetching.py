@@ -12,11 +12,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
+import structlog
+
 from servicelayer_api.egress import EgressFailed, EgressRefused
 from servicelayer_api.errors import Invalid
 from servicelayer_api.pricefeed import rules, store
 from servicelayer_api.pricefeed.errors import ObservationOutOfOrder
-from servicelayer_api.pricefeed.models import Claim, Quotation
+from servicelayer_api.pricefeed.models import Claim, Quotation, StoredFeed
 from servicelayer_api.pricefeed.recording import write_prices
 from servicelayer_api.pricefeed.rules import AnswerRefusedError
 
@@ -37,6 +39,8 @@ _LEASE: Final = timedelta(seconds=12)
 _TIMEOUT: Final = 5.0
 _MAX_BYTES: Final = 64 * 1024
 _OK: Final = 200
+
+_log = structlog.get_logger(__name__)
 
 
 class Source:
@@ -105,25 +109,28 @@ class Fetching:
     async def fetch(self, claim: Claim) -> None:
         """Ask the sources for a claimed feed, and write down what they say."""
         feed = claim.feed
-        answers = await asyncio.gather(
-            *(source.ask(feed.base_asset, feed.quote_asset) for source in self._sources),
-            return_exceptions=True,
-        )
-        good: list[Quotation] = []
-        error, outcome = "", "failed"
-        for answer in answers:
-            if isinstance(answer, Quotation):
-                good.append(answer)
-            elif isinstance(answer, (AnswerRefusedError, EgressFailed, EgressRefused)):
-                error = str(answer)
-                outcome = "failed" if isinstance(answer, EgressFailed) else "refused"
-            else:
-                raise answer
+        answers = await asyncio.gather(*(self._ask(source, feed) for source in self._sources))
+        good = [answer for answer in answers if isinstance(answer, Quotation)]
+        faults = [answer for answer in answers if not isinstance(answer, Quotation)]
+        fault = faults[-1] if faults else ("failed", "")
         async with self._database.transaction() as connection:
-            outcome, written = await self._settle(connection, claim, good, (outcome, error))
+            outcome, written = await self._settle(connection, claim, good, fault)
         self._metrics.fetched(outcome)
         if written is not None:
             self._metrics.observed(written.decision.outcome)
+
+    @staticmethod
+    async def _ask(source: Source, feed: StoredFeed) -> Quotation | tuple[str, str]:
+        """Ask one source; what it does costs the others nothing. Gives outcome and error else."""
+        try:
+            return await source.ask(feed.base_asset, feed.quote_asset)
+        except EgressFailed as exc:
+            return "failed", str(exc)
+        except (AnswerRefusedError, EgressRefused) as exc:
+            return "refused", str(exc)
+        except Exception:  # noqa: BLE001 - whatever one source brings about, the others count
+            _log.exception("a source of prices cannot be read", feed=str(feed.id))
+            return "refused", "the answer of a source cannot be used"
 
     async def _settle(
         self,

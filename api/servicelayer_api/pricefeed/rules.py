@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Raw, UnsetType
 
+from servicelayer_api.clock import OUTSIDE_UTC, in_utc
 from servicelayer_api.errors import Invalid
 from servicelayer_api.pricefeed.errors import ObservationOutOfOrder
 from servicelayer_api.pricefeed.models import PERCENT_PLACES, PLACES, Decision, Quotation
@@ -291,4 +292,7 @@ def _moment(given: datetime | int | None) -> datetime | None:
         return datetime.fromtimestamp(given, UTC)
     if given.tzinfo is None:
         raise AnswerRefusedError("published_at has no time zone")
-    return given.astimezone(UTC)
+    moment = in_utc(given)
+    if moment is None:
+        raise AnswerRefusedError(f"published_at {OUTSIDE_UTC}")
+    return moment

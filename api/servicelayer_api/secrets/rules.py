@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
+from servicelayer_api.clock import OUTSIDE_UTC, in_utc
 from servicelayer_api.errors import Invalid
 from servicelayer_api.secrets.errors import SecretAccessDenied, SecretChanged, SecretExpired
 from servicelayer_api.secrets.models import (
@@ -224,4 +225,6 @@ def _value_faults(value: str) -> _Faults:
 def _expiry_faults(expires_at: datetime | None, now: datetime) -> _Faults:
     if expires_at is not None and expires_at <= now:
         return [("expires_at", "must be in the future")]
+    if expires_at is not None and in_utc(expires_at) is None:
+        return [("expires_at", OUTSIDE_UTC)]
     return []

@@ -357,3 +357,25 @@ def test_a_url_of_another_scheme_stops_the_start(database_url: str, tmp_path: Pa
         running_api(database_url, tmp_path, PRICEFEED_FETCH_URL="ftp://prices"),
     ):
         pass
+
+
+def test_a_source_with_an_impossible_time_costs_the_others_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    def hostile(_base: str, _count: int) -> tuple[int, bytes]:
+        return 200, b'{"price":2,"published_at":"9999-12-31T23:59:59-14:00"}'
+
+    def other(base: str, count: int) -> tuple[int, bytes]:
+        body = json.loads(rising(base, count)[1])
+        return 200, json.dumps({**body, "source": "other"}).encode()
+
+    with (
+        price_server() as first,
+        price_server(other) as second,
+        price_server(hostile) as third,
+        running_api(database_url, tmp_path, **environment(first, second, third)) as api,
+    ):
+        feed = Feed(api, update_interval="@every 1s")
+        eventually(lambda: feed.get()["Status"] == "fresh", "two of three are enough")
+        assert feed.get("/latest")["Sources"] == 2
+        feed.close()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from servicelayer_api.egress import EgressFailed, EgressRefused
 from servicelayer_api.egress.client import Answer
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.gasbank.resolver import Resolver, Verdict, read_reply
+from servicelayer_api.gasbank.rules import due_again, wait_as_told
 from servicelayer_api.ids import new_id
 from servicelayer_api.settings import NO_SECRET, Secret
+from support.hostile_json import json_values
 
 ID = new_id()
 
@@ -104,3 +111,14 @@ async def test_resolver_that_cannot_be_asked_is_an_error_and_tells_no_secret(
     assert verdict.outcome == "error"
     assert verdict.message
     assert "s3cret" not in verdict.message
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["done", "success", "message", "retry_after_seconds"]), json_values()
+    )
+)
+def test_whatever_the_resolver_answers_leads_to_a_moment_to_ask_again(answer: object) -> None:
+    verdict = read_reply(json.dumps(answer).encode())
+    now = datetime.now(UTC)
+    assert now < due_again(now, wait_as_told(verdict.wait)) <= now + timedelta(days=1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from servicelayer_api.pricefeed import rules
 from servicelayer_api.pricefeed.errors import ObservationOutOfOrder
 from servicelayer_api.pricefeed.models import PERCENT_PLACES, PLACES, Observation, StoredFeed
 from servicelayer_api.pricefeed.rules import AnswerRefusedError
+from support.hostile_json import json_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,8 +206,22 @@ def test_an_answer_without_a_source_is_named_by_its_host() -> None:
         *(b'{"price":1,"published_at":"2026-01-01T00:00:00"}', b'{"price":1,"published_at":-1}'),
         *(b'{"price":1,"published_at":99999999999}', b'{"price":1,"published_at":"soon"}'),
         *(b'{"price":1,"base":"USD","quote":"NEO"}', b'{"price":1.2.3}'),
+        b'{"price":2,"published_at":"9999-12-31T23:59:59-14:00"}',
+        b'{"price":2,"published_at":"0001-01-01T00:00:00+14:00"}',
     ],
 )
 def test_answers_that_cannot_be_used_are_refused(body: bytes) -> None:
     with pytest.raises(AnswerRefusedError):
         rules.read_answer(body, "host", "NEO", "USD")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["price", "published_at", "source", "group", "base", "quote"]),
+        json_values(),
+    )
+)
+def test_whatever_a_source_answers_is_a_price_or_is_refused(answer: object) -> None:
+    with suppress(AnswerRefusedError):
+        found = rules.read_answer(json.dumps(answer).encode(), "host", "NEO", "USD")
+        assert found.price > 0
