@@ -102,3 +102,18 @@ def run_sql(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record
             await connection.close()
 
     return asyncio.run(run())
+
+
+def run_script(dsn: str, *statements: str) -> None:
+    """Run statements in one transaction."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            async with connection.transaction():
+                for statement in statements:
+                    await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())

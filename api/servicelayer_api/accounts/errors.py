@@ -13,7 +13,10 @@ class AccountNotFound(NotFound):
 
 
 class AccountSuspended(Forbidden):
-    """The account is suspended: it can be read but not changed, and its API keys open nothing."""
+    """The account is suspended: it can be read but not changed.
+
+    Its API keys and the sessions of its wallets open nothing.
+    """
 
     code = "account-suspended"
     title = "Account suspended"
@@ -24,6 +27,13 @@ class AccountKeyNotAllowed(Forbidden):
 
     code = "account-key-not-allowed"
     title = "Not allowed with an account key"
+
+
+class AccountBound(Forbidden):
+    """A wallet's session acts for the accounts that registered the wallet and opens no others."""
+
+    code = "account-bound"
+    title = "Bound to its accounts"
 
 
 class AccountInUse(Conflict):

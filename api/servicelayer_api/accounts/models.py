@@ -77,7 +77,7 @@ class Wallet(msgspec.Struct, frozen=True, kw_only=True, rename=_WALLET_NAMES):
         workspace_id: The account.
         wallet_address: Script hash: 0x and 40 hex digits in lower case.
         label: Free text.
-        status: Free text.
+        status: `active` or empty; with any other text the wallet signs and does not log in.
         created_at: UTC.
         updated_at: UTC.
     """
@@ -90,9 +90,18 @@ class Wallet(msgspec.Struct, frozen=True, kw_only=True, rename=_WALLET_NAMES):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def account_id(self) -> UUID:
+        """The account, by the name that other things have for it."""
+        return self.workspace_id
+
 
 class NewWallet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to register a wallet: its script hash (0x...) or its address (N...)."""
+    """What is sent to register a wallet: its script hash (0x...) or its address (N...).
+
+    Whoever holds the wallet may then log in for the account, unless `status` says something else
+    than `active`: write for instance `signer` for a wallet that only signs for data feeds.
+    """
 
     wallet_address: str = ""
     label: str = ""

@@ -110,7 +110,7 @@ async def create_wallet(
     data: JSONBody[NewWallet],
 ) -> Wallet:
     """Register a wallet."""
-    return await accounts.add_wallet(caller_of(request.scope), account_id, data)
+    return await accounts.wallets.add(caller_of(request.scope), account_id, data)
 
 
 @get(
@@ -128,7 +128,7 @@ async def list_wallets(
 ) -> Response[list[Wallet]]:
     """List wallets."""
     page = pages.read(request, _WALLETS, _PAGE)
-    found = await accounts.list_wallets(caller_of(request.scope), account_id, page)
+    found = await accounts.wallets.list_wallets(caller_of(request.scope), account_id, page)
     return pages.answer(request, _WALLETS, found)
 
 
@@ -146,7 +146,7 @@ async def get_wallet(
     wallet_id: FromPath[str],
 ) -> Wallet:
     """Show a wallet."""
-    return await accounts.get_wallet(caller_of(request.scope), account_id, wallet_id)
+    return await accounts.wallets.get_wallet(caller_of(request.scope), account_id, wallet_id)
 
 
 @delete(
@@ -163,7 +163,7 @@ async def delete_wallet(
     wallet_id: FromPath[str],
 ) -> None:
     """Remove a wallet."""
-    await accounts.remove_wallet(caller_of(request.scope), account_id, wallet_id)
+    await accounts.wallets.remove_wallet(caller_of(request.scope), account_id, wallet_id)
 
 
 ROUTES = [

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from servicelayer_api.accounts.errors import AccountKeyNotAllowed, AccountSuspended
+from servicelayer_api.accounts.errors import (
+    AccountBound,
+    AccountKeyNotAllowed,
+    AccountSuspended,
+)
 from servicelayer_api.crypto import neo
 from servicelayer_api.errors import Forbidden, Invalid
 from servicelayer_api.web.principal import CredentialKind, Role
@@ -98,9 +102,21 @@ def check_not_account_key(principal: Principal) -> None:
         raise AccountKeyNotAllowed("an account key cannot do this")
 
 
+def check_may_open(principal: Principal) -> None:
+    """Refuse a credential of certain accounts where it would get itself another.
+
+    Raises:
+        AccountKeyNotAllowed: it is an account key.
+        AccountBound: it is a wallet's session.
+    """
+    check_not_account_key(principal)
+    if principal.bounds is not None:
+        raise AccountBound("a wallet's session is for the accounts that registered the wallet")
+
+
 def may_reach(principal: Principal, account_id: UUID) -> bool:
     """Whether the credential is for this account; the tenant is the query's business."""
-    return principal.account_id is None or principal.account_id == account_id
+    return principal.find_grant(account_id) is not None
 
 
 def check_usable(status: AccountStatus, principal: Principal, *, write: bool) -> None:
@@ -112,9 +128,9 @@ def check_usable(status: AccountStatus, principal: Principal, *, write: bool) ->
         write: whether something of the account would change.
 
     Raises:
-        AccountSuspended: it is suspended.
+        AccountSuspended: it is suspended, and this is a change or asked by a key or a wallet.
     """
-    if status == "suspended" and (write or principal.credential.kind is CredentialKind.KEY):
+    if status == "suspended" and (write or principal.bounds is not None):
         raise AccountSuspended("the account is suspended")
 
 

@@ -1,9 +1,8 @@
-"""Use cases of accounts and workspace wallets.
+"""Use cases of accounts; those of their wallets stand in `wallets`.
 
-Invariant: an account is reached only through the tenant of the request, and by an account key only
-    if it is the key's
-own; whatever else exists is answered as if it did not. Every change and its audit entry share one
-transaction.
+Invariant: an account is reached only through the tenant of the request, and by an account key or a
+wallet's session only if it is one of theirs; whatever else exists is answered as if it did not.
+Every change and its audit entry share one transaction.
 """
 
 from __future__ import annotations
@@ -13,29 +12,33 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from servicelayer_api.accounts import rules, store
-from servicelayer_api.accounts.errors import AccountNotFound, WalletNotFound
-from servicelayer_api.accounts.models import Account, Wallet
+from servicelayer_api.accounts.errors import AccountNotFound
+from servicelayer_api.accounts.models import Account
+from servicelayer_api.accounts.wallets import Wallets
 from servicelayer_api.admin import QuotaExceeded
 from servicelayer_api.db import SharedReads
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.ids import new_id, parse_id
-from servicelayer_api.web.pagination import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
-    from servicelayer_api.accounts.models import AccountChange, NewAccount, NewWallet
+    from servicelayer_api.accounts.models import AccountChange, NewAccount
     from servicelayer_api.admin import Quotas
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
-    from servicelayer_api.web.pagination import PageRequest
+    from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
 
 
 class Accounts:
-    """What routes and other features call."""
+    """What routes and other features call.
+
+    Attributes:
+        wallets: The wallets that accounts have registered.
+    """
 
     def __init__(self, database: Database, clock: Clock, audit: AuditLog, quotas: Quotas) -> None:
         """Keep accounts in this database, as many a tenant as its quota allows."""
@@ -44,7 +47,8 @@ class Accounts:
         self._audit = audit
         self._quotas = quotas
         self._reads = SharedReads(database)
-        self._when_closed: list[Callable[[UUID], None]] = []
+        self.wallets = Wallets(database, clock, audit, self)
+        self._when_closed: list[Callable[[UUID], None]] = [lambda _: self.wallets.forget()]
 
     def when_closed(self, told: Callable[[UUID], None]) -> None:
         """Have a lower room told of each account that was deleted, to drop what it remembers."""
@@ -56,10 +60,11 @@ class Accounts:
         Raises:
             Invalid: names each field at fault.
             AccountKeyNotAllowed: by an account key.
+            AccountBound: by a wallet's session.
             QuotaExceeded: the tenant has as many accounts as it may.
         """
         principal, tenant = caller.require_principal(), caller.require_tenant()
-        rules.check_not_account_key(principal)
+        rules.check_may_open(principal)
         limit = await self._quotas.limit("accounts", tenant)
         now = self._clock.now()
         account = Account(
@@ -77,17 +82,24 @@ class Accounts:
         return account
 
     async def list_accounts(self, caller: Caller, page: PageRequest) -> Slice[Account]:
-        """List the accounts of the tenant, oldest first; for an account key its own only."""
+        """List the accounts of the tenant, oldest first; for a bound credential its own only.
+
+        Raises:
+            AccountSuspended: all of its own are suspended.
+        """
         principal, tenant = caller.require_principal(), caller.require_tenant()
-        if principal.account_id is None:
+        bounds = principal.bounds
+        if bounds is None:
             return await self._reads.get(
                 (tenant, page.limit, page.after), lambda: self._list(tenant, page)
             )
         async with self._database.connection() as connection:
-            own = await store.find_account(connection, principal.account_id, tenant)
-            if own is not None:
-                rules.check_usable(own.status, principal, write=False)
-        return Slice([] if own is None else [own])
+            found = await store.list_bound_accounts(connection, tenant, bounds, page)
+            if not found.items and page.after is None:
+                own = await store.find_account(connection, bounds[0], tenant)
+                if own is not None:
+                    rules.check_usable(own.status, principal, write=False)
+        return found
 
     async def _list(self, tenant: str, page: PageRequest) -> Slice[Account]:
         async with self._database.connection() as connection:
@@ -154,78 +166,6 @@ class Accounts:
         for told in self._when_closed:
             told(found)
 
-    async def add_wallet(self, caller: Caller, account_id: str, new: NewWallet) -> Wallet:
-        """Register a wallet.
-
-        Raises:
-            AccountNotFound: as `get_account`.
-            AccountSuspended: the account is suspended.
-            WalletExists: the account has it.
-            Invalid: names each field at fault.
-        """
-        async with self._database.transaction() as connection:
-            account = await self.reach(connection, caller, account_id, write=True)
-            now = self._clock.now()
-            wallet = Wallet(
-                id=new_id(),
-                workspace_id=account.id,
-                wallet_address=rules.check_wallet(new),
-                label=new.label,
-                status=new.status,
-                created_at=now,
-                updated_at=now,
-            )
-            await store.insert_wallet(connection, wallet, caller.require_tenant())
-            await self._record(
-                connection, caller, "wallet.create", 201, account.id, wallet.id, after=wallet
-            )
-        return wallet
-
-    async def list_wallets(
-        self, caller: Caller, account_id: str, page: PageRequest
-    ) -> Slice[Wallet]:
-        """List the wallets of an account, newest first.
-
-        Raises:
-            AccountNotFound: as `get_account`.
-        """
-        async with self._database.connection() as connection:
-            account = await self.reach(connection, caller, account_id)
-            return await store.list_wallets(connection, account.id, page)
-
-    async def get_wallet(self, caller: Caller, account_id: str, wallet_id: str) -> Wallet:
-        """Find a wallet of an account.
-
-        Raises:
-            AccountNotFound: as `get_account`.
-            WalletNotFound: the account has none of this id.
-        """
-        async with self._database.connection() as connection:
-            wallet = await self.reach_item(
-                connection, caller, account_id, wallet_id, store.find_wallet
-            )
-        if wallet is None:
-            raise WalletNotFound("wallet not found")
-        return wallet
-
-    async def remove_wallet(self, caller: Caller, account_id: str, wallet_id: str) -> None:
-        """Remove a wallet; whoever holds it can no longer log in with it.
-
-        Raises:
-            AccountNotFound: as `get_account`.
-            AccountSuspended: the account is suspended.
-            WalletNotFound: the account has none of this id.
-        """
-        async with self._database.transaction() as connection:
-            account = await self.reach(connection, caller, account_id, write=True)
-            found = parse_id(wallet_id)
-            gone = await store.delete_wallet(connection, account.id, found) if found else None
-            if gone is None:
-                raise WalletNotFound("wallet not found")
-            await self._record(
-                connection, caller, "wallet.delete", 204, account.id, gone.id, before=gone
-            )
-
     async def reach(
         self, connection: Connection, caller: Caller, account_id: str, *, write: bool = False
     ) -> Account:
@@ -243,7 +183,7 @@ class Accounts:
 
         Raises:
             AccountNotFound: not in this tenant, or not the key's own.
-            AccountSuspended: it is suspended, and this is a change or an account key asks.
+            AccountSuspended: it is suspended, and this is a change, or a key or a wallet asks.
         """
         tenant = caller.require_tenant()
         found = self._may_reach(caller, account_id)
@@ -315,16 +255,6 @@ class Accounts:
     async def list_active(self, connection: Connection, account_ids: set[UUID]) -> set[UUID]:
         """Those of the accounts that are there and not suspended; for background workers."""
         return await store.list_active(connection, account_ids) if account_ids else set()
-
-    async def list_unregistered(
-        self, connection: Connection, account_id: UUID, wallets: list[str]
-    ) -> list[str]:
-        """Those of the wallets (script hashes as kept) that the account has not registered."""
-        return await store.list_unregistered(connection, account_id, wallets) if wallets else []
-
-    async def list_wallet_tenants(self, connection: Connection, wallet_address: str) -> list[str]:
-        """The tenants in which an active account has registered a wallet (script hash as kept)."""
-        return await store.list_wallet_tenants(connection, wallet_address)
 
     @staticmethod
     def _may_reach(caller: Caller, account_id: str) -> UUID:

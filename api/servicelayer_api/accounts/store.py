@@ -1,4 +1,4 @@
-"""The SQL of accounts and wallets. Every query that finds a row by id also asks for the tenant."""
+"""The SQL of accounts. Every query that finds a row by id also asks for the tenant."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from servicelayer_api.accounts.errors import AccountInUse, WalletExists
-from servicelayer_api.accounts.models import Account, Wallet
+from servicelayer_api.accounts.errors import AccountInUse
+from servicelayer_api.accounts.models import Account
 from servicelayer_api.web.pagination import by_age, following
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from servicelayer_api.web.pagination import PageRequest, Slice
 
 _ACCOUNT: Final = "id, owner, metadata, status, created_at, updated_at"
-_WALLET: Final = "id, account_id, wallet_address, label, status, created_at, updated_at"
 
 
 async def insert_account(connection: Connection, account: Account, tenant: str) -> None:
@@ -89,6 +88,22 @@ async def list_accounts(connection: Connection, tenant: str, page: PageRequest) 
     return page.cut([_account(row) for row in rows], by_age)
 
 
+async def list_bound_accounts(
+    connection: Connection, tenant: str, only: Sequence[UUID], page: PageRequest
+) -> Slice[Account]:
+    """List those of some accounts of a tenant that are not suspended, oldest first."""
+    after, values = following("(created_at, id) > ($4, $5)", page.moment())
+    rows = await connection.fetch(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE tenant = $1 AND id = ANY($3::uuid[]) "  # noqa: S608 - fixed text
+        f"AND status = 'active' {after} ORDER BY created_at, id LIMIT $2",
+        tenant,
+        page.rows,
+        only,
+        *values,
+    )
+    return page.cut([_account(row) for row in rows], by_age)
+
+
 async def lock_and_count(connection: Connection, tenant: str) -> int:
     """Count the accounts of a tenant; nobody else can until the transaction ends."""
     await connection.execute(
@@ -135,106 +150,11 @@ async def list_active(connection: Connection, account_ids: set[UUID]) -> set[UUI
     return {row["id"] for row in rows}
 
 
-async def list_unregistered(
-    connection: Connection, account_id: UUID, wallets: list[str]
-) -> list[str]:
-    """List those of the wallets that the account does not have, in the order given."""
-    rows = await connection.fetch(
-        "SELECT wallet FROM unnest($2::text[]) WITH ORDINALITY AS asked (wallet, place) "
-        "WHERE NOT EXISTS (SELECT FROM workspace_wallets "
-        "WHERE account_id = $1 AND wallet_address = asked.wallet) ORDER BY place",
-        account_id,
-        wallets,
-    )
-    return [row["wallet"] for row in rows]
-
-
-async def insert_wallet(connection: Connection, wallet: Wallet, tenant: str) -> None:
-    """Add a wallet.
-
-    Raises:
-        WalletExists: the account has it.
-    """
-    try:
-        await connection.execute(
-            "INSERT INTO workspace_wallets "
-            "(id, account_id, tenant, wallet_address, label, status, created_at, updated_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            wallet.id,
-            wallet.workspace_id,
-            tenant,
-            wallet.wallet_address,
-            wallet.label,
-            wallet.status,
-            wallet.created_at,
-            wallet.updated_at,
-        )
-    except asyncpg.UniqueViolationError as exc:
-        raise WalletExists("the account has this wallet already") from exc
-
-
-async def list_wallets(
-    connection: Connection, account_id: UUID, page: PageRequest
-) -> Slice[Wallet]:
-    """List the wallets of an account, newest first."""
-    after, values = following("(created_at, id) < ($3, $4)", page.moment())
-    rows = await connection.fetch(
-        f"SELECT {_WALLET} FROM workspace_wallets WHERE account_id = $1 {after} "  # noqa: S608 - fixed text
-        "ORDER BY created_at DESC, id DESC LIMIT $2",
-        account_id,
-        page.rows,
-        *values,
-    )
-    return page.cut([_wallet(row) for row in rows], by_age)
-
-
-async def find_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:
-    """Find a wallet of an account."""
-    row = await connection.fetchrow(
-        f"SELECT {_WALLET} FROM workspace_wallets WHERE id = $1 AND account_id = $2",  # noqa: S608 - fixed names
-        wallet_id,
-        account_id,
-    )
-    return None if row is None else _wallet(row)
-
-
-async def delete_wallet(connection: Connection, account_id: UUID, wallet_id: UUID) -> Wallet | None:
-    """Delete a wallet of an account; give what it was, if it was there."""
-    row = await connection.fetchrow(
-        f"DELETE FROM workspace_wallets WHERE id = $1 AND account_id = $2 RETURNING {_WALLET}",  # noqa: S608 - fixed names
-        wallet_id,
-        account_id,
-    )
-    return None if row is None else _wallet(row)
-
-
-async def list_wallet_tenants(connection: Connection, wallet_address: str) -> list[str]:
-    """List the tenants in which an account that is not suspended has this wallet."""
-    rows = await connection.fetch(
-        "SELECT DISTINCT w.tenant FROM workspace_wallets w JOIN accounts a ON a.id = w.account_id "
-        "WHERE w.wallet_address = $1 AND a.status = 'active' ORDER BY w.tenant",
-        wallet_address,
-    )
-    return [row["tenant"] for row in rows]
-
-
 def _account(row: asyncpg.Record) -> Account:
     return Account(
         id=row["id"],
         owner=row["owner"],
         metadata=json.loads(row["metadata"]),
-        status=row["status"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _wallet(row: asyncpg.Record) -> Wallet:
-    return Wallet(
-        id=row["id"],
-        workspace_id=row["account_id"],
-        wallet_address=row["wallet_address"],
-        label=row["label"],
         status=row["status"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

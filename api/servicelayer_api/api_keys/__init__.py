@@ -1,8 +1,9 @@
 """API keys that act for one account and nothing else.
 
 Promise: the text of a key is shown once, in the answer that made it; only its hash is kept. A key
-cannot reach another account, open or delete accounts, or make further keys; it may be limited to
-scopes. A rotation leaves the old key valid for as long as the caller wants.
+cannot reach another account, open or delete accounts, make further keys or register wallets; it may
+be limited to scopes, and ends with who made it. A rotation leaves the old key valid for as long as
+the caller wants.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Use cases of account API keys: make, list, rotate, revoke, and what authentication asks for.
 
-Invariant: a key is shown once and kept as a hash; a revoked or expired key opens nothing after at
-most five seconds, the time for which a process trusts what it looked up. When a key was used is
+Invariant: a key is shown once and kept as a hash; it counts as whoever made it, and ends with them
+or with the wallet by whose session they did. A revoked or expired key opens nothing after at most
+five seconds, the time for which a process trusts what it looked up. When a key was used is
 noted in memory and written later: authentication only reads.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from servicelayer_api.accounts import rules as account_rules
+from servicelayer_api.accounts.errors import AccountNotFound
 from servicelayer_api.api_keys import rules, store
 from servicelayer_api.api_keys.errors import ApiKeyNotFound, TooManyApiKeys
 from servicelayer_api.api_keys.models import ApiKey
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from servicelayer_api.accounts import Accounts
+    from servicelayer_api.accounts.models import Account
     from servicelayer_api.api_keys.models import NewApiKey, Rotation
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Database
     from servicelayer_api.web.pagination import PageRequest, Slice
-    from servicelayer_api.web.principal import Caller, Credential
+    from servicelayer_api.web.principal import Caller, Credential, Grant, Principal
 
 _TRUST_SECONDS: Final = 5.0
 _CACHE_SIZE: Final = 4096
@@ -47,6 +50,7 @@ class ApiKeys:
         self._audit = audit
         self._accounts = accounts
         self._trusted: dict[bytes, tuple[Credential, datetime | None, float]] = {}
+        accounts.when_closed(lambda _: self._trusted.clear())
         self._used: dict[str, datetime] = {}
 
     async def make_key(self, caller: Caller, account_id: str, new: NewApiKey) -> ApiKey:
@@ -79,7 +83,9 @@ class ApiKeys:
                 expires_at=None if lifetime is None else now + timedelta(seconds=lifetime),
                 scopes=scopes,
             )
-            await store.insert_key(connection, key, tenant, rules.hash_key(text))
+            await store.insert_key(
+                connection, key, tenant, rules.hash_key(text), _maker(principal, account)
+            )
             await self._audit.record_of(connection, caller, "api_key.create", 201, key, after=key)
         return replace(key, key=text)
 
@@ -90,6 +96,7 @@ class ApiKeys:
 
         Returns:
             The new key, with its text; name, scopes and length of life are those of the old one.
+            It counts as whoever asked for it, who has seen the text.
 
         Raises:
             AccountNotFound: not in this tenant.
@@ -117,7 +124,9 @@ class ApiKeys:
                 expires_at=expires,
                 scopes=old.scopes,
             )
-            await store.insert_key(connection, new, tenant, rules.hash_key(text))
+            await store.insert_key(
+                connection, new, tenant, rules.hash_key(text), _maker(principal, account)
+            )
             ended = replace(old, expires_at=ends, replaced_by=new.id)
             await store.update_replaced_key(connection, ended, new)
             await self._audit.record_of(
@@ -196,3 +205,10 @@ class ApiKeys:
         except Unavailable:
             self._used = {**used, **self._used}
             raise
+
+
+def _maker(principal: Principal, account: Account) -> Grant:
+    grant = principal.find_grant(account.id)
+    if grant is None:
+        raise AccountNotFound("account not found")
+    return grant

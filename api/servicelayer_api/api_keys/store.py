@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.api_keys.models import ApiKey
 from servicelayer_api.web.pagination import by_age, following
-from servicelayer_api.web.principal import Credential, CredentialKind, Role
+from servicelayer_api.web.principal import Credential, CredentialKind, Grant, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,14 @@ _COLUMNS: Final = (
 )
 
 
-async def insert_key(connection: Connection, key: ApiKey, tenant: str, key_hash: bytes) -> None:
-    """Add a key."""
+async def insert_key(
+    connection: Connection, key: ApiKey, tenant: str, key_hash: bytes, maker: Grant
+) -> None:
+    """Add a key, made by this right to act for its account."""
     await connection.execute(
         "INSERT INTO account_api_keys (id, account_id, tenant, name, prefix, key_hash, created_by, "
-        "created_at, expires_at, scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "created_at, expires_at, scopes, person, parent_wallet) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         key.id,
         key.account_id,
         tenant,
@@ -39,6 +42,8 @@ async def insert_key(connection: Connection, key: ApiKey, tenant: str, key_hash:
         key.created_at,
         key.expires_at,
         key.scopes,
+        maker.person,
+        maker.wallet_id,
     )
 
 
@@ -111,9 +116,10 @@ async def find_credential(
 ) -> tuple[Credential, datetime | None] | None:
     """Find the credential of a key in force and its expiry."""
     row = await connection.fetchrow(
-        "SELECT id, account_id, tenant, name, scopes, expires_at, coalesce(origin, id) AS origin "
-        "FROM account_api_keys WHERE key_hash = $1 AND revoked_at IS NULL "
-        "AND (expires_at IS NULL OR expires_at > $2)",
+        "SELECT id, account_id, tenant, name, scopes, expires_at, coalesce(origin, id) AS origin, "
+        "person, parent_wallet FROM account_api_keys WHERE key_hash = $1 AND revoked_at IS NULL "
+        "AND (expires_at IS NULL OR expires_at > $2) "
+        "AND (parent_wallet IS NULL OR workspace_wallet_opens(parent_wallet))",
         key_hash,
         now,
     )
@@ -124,7 +130,13 @@ async def find_credential(
         role=Role.USER,
         kind=CredentialKind.KEY,
         tenant=row["tenant"],
-        account_id=row["account_id"],
+        grants=(
+            Grant(
+                account_id=row["account_id"],
+                person=row["person"],
+                wallet_id=row["parent_wallet"],
+            ),
+        ),
         scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
         subject=str(row["id"]),
         holder=str(row["origin"]),

@@ -20,7 +20,7 @@ from servicelayer_api.web.auth import Authenticator
 from servicelayer_api.web.feature import Feature, Worker
 from servicelayer_api.web.gate import AuthenticationGate
 from servicelayer_api.web.modules import Module
-from servicelayer_api.web.users import parse_users
+from servicelayer_api.web.users import parse_users, people_of
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -50,6 +50,7 @@ def build(core: Core, audit: AuditLog, accounts: Accounts, api_keys: ApiKeys) ->
         settings=settings,
         signer=signer,
         passwords=Passwords(users),
+        people=people_of(users),
         accounts=accounts,
         audit=audit,
     )
@@ -59,6 +60,7 @@ def build(core: Core, audit: AuditLog, accounts: Accounts, api_keys: ApiKeys) ->
         users=users,
         signer=signer,
         account_keys=api_keys,
+        wallets=accounts.wallets,
         default_tenant=settings.default_tenant,
     )
     return Feature(

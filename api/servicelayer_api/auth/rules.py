@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from servicelayer_api.auth.errors import WalletLoginRefused
@@ -13,7 +14,6 @@ from servicelayer_api.web.principal import TenantMismatch, TenantRequired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from servicelayer_api.auth.models import WalletLoginRequest
 
@@ -30,6 +30,7 @@ SPREAD_FACTOR: Final = 10
 # bcrypt reads no further; other tools cut there silently, and their hashes must match.
 BCRYPT_LENGTH: Final = 72
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -144,6 +145,11 @@ def signs(public_key: bytes, signature: bytes, message: str, salt: str | None) -
     """Whether a signature is one of a message, in one of the forms wallets use."""
     forms = neo.signed_forms(message.encode("ascii"), salt)
     return any(neo.verify(public_key, signature, form) for form in forms)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as PostgreSQL keeps it: whole microseconds since the epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def choose_tenant(tenants: Sequence[str], named: str) -> str:

@@ -28,10 +28,12 @@ from servicelayer_api.auth.models import Challenge, Session
 from servicelayer_api.crypto import neo
 from servicelayer_api.crypto.tokens import Claims
 from servicelayer_api.ids import new_id
-from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
-from servicelayer_api.web.users import fold_name
+from servicelayer_api.web.auth import wallet_credential
+from servicelayer_api.web.principal import Principal
+from servicelayer_api.web.users import fold_name, living_grants
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from typing import Literal
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from servicelayer_api.crypto.tokens import TokenSigner
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.settings import Settings
-    from servicelayer_api.web.principal import Caller
+    from servicelayer_api.web.principal import Caller, Credential
     from servicelayer_api.web.users import User
 
 
@@ -64,6 +66,7 @@ class Logins:
         settings: Settings,
         signer: TokenSigner | None,
         passwords: Passwords,
+        people: Mapping[str, str | None],
         accounts: Accounts,
         audit: AuditLog,
     ) -> None:
@@ -75,6 +78,7 @@ class Logins:
             settings: life of tokens, limits, who may log in with a wallet.
             signer: of tokens; without one nobody can log in.
             passwords: of the users of the configuration.
+            people: the tenant of each user; what they registered ends with them.
             accounts: know which wallets are registered.
             audit: gets an entry for each login.
         """
@@ -86,6 +90,7 @@ class Logins:
         self._wallets_may = settings.wallet_login == "registered"
         self._signer = signer
         self._passwords = passwords
+        self._people = people
         self._accounts = accounts
         self._audit = audit
         self._recent: dict[str, _Opened] = {}
@@ -140,7 +145,7 @@ class Logins:
         challenge = _new_challenge(host, neo.hash_to_address(script_hash), now)
         kept_as = neo.hash_to_text(script_hash)
         async with self._database.transaction() as connection:
-            if not await self._accounts.list_wallet_tenants(connection, kept_as):
+            if not await self._accounts.wallets.list_tenants(connection, kept_as):
                 return challenge
             young = await store.list_challenges(
                 connection,
@@ -196,17 +201,18 @@ class Logins:
             )
             if signed is None:
                 raise WalletLoginRefused("no open challenge of this wallet fits the signature")
-            tenants = await self._accounts.list_wallet_tenants(connection, kept_as)
+            tenants = await self._accounts.wallets.list_tenants(connection, kept_as)
             chosen = rules.choose_tenant(tenants, tenant)
+            found, registered = await self._accounts.wallets.list_grants(
+                connection, kept_as, chosen
+            )
+            grants = living_grants(self._people, tuple(found), chosen)
+            if not grants:
+                raise WalletLoginRefused("whoever registered the wallet is no user any more")
             if not await store.take_challenge(connection, signed, now):
                 raise WalletLoginRefused("the challenge was used already")
-            credential = Credential(
-                user=neo.hash_to_address(wallet),
-                role=Role.USER,
-                kind=CredentialKind.WALLET,
-                tenant=chosen,
-            )
-            opened = self._sign(signer, credential, method="wallet")
+            credential = wallet_credential(neo.hash_to_address(wallet), chosen, grants)
+            opened = self._sign(signer, credential, method="wallet", registered=registered)
             await self._note(connection, caller, credential, opened)
             return opened.session
 
@@ -238,9 +244,7 @@ class Logins:
     async def _open_password_session(
         self, connection: Connection, caller: Caller, signer: TokenSigner, user: User
     ) -> Session:
-        credential = Credential(
-            user=user.name, role=user.role, kind=CredentialKind.PASSWORD, tenant=user.tenant
-        )
+        credential = user.credential
         opened = self._recent.get(user.name)
         if (
             opened is None
@@ -259,6 +263,7 @@ class Logins:
         *,
         method: Literal["password", "wallet"],
         fingerprint: str | None = None,
+        registered: datetime | None = None,
     ) -> _Opened:
         now = self._clock.now().replace(microsecond=0)
         expires = (now + self._lifetime).replace(microsecond=0)
@@ -271,6 +276,7 @@ class Logins:
             exp=int(expires.timestamp()),
             tenant=credential.tenant,
             fingerprint=fingerprint,
+            registered=None if registered is None else rules.microseconds(registered),
         )
         session = Session(
             token=signer.sign(claims),

@@ -46,6 +46,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             each request.
         fingerprint: Of the user's password hash, so that a changed password ends the tokens made
             before.
+        registered: Of a wallet: when the last of its accounts had registered it, microseconds since
+            the epoch; what is registered later is not the token's.
     """
 
     sub: str
@@ -56,6 +58,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exp: int
     tenant: str | None = None
     fingerprint: str | None = None
+    registered: int | None = None
 
 
 class TokenSigner:

@@ -341,7 +341,9 @@ class DataFeeds:
 
     async def _check_registered(self, connection: Connection, feed: StoredFeed) -> None:
         wallets = [signer for signer in feed.signer_set if signatures.is_wallet(signer)]
-        for missing in await self._accounts.list_unregistered(connection, feed.account_id, wallets):
+        for missing in await self._accounts.wallets.list_unregistered(
+            connection, feed.account_id, wallets
+        ):
             raise Invalid(fields=[("signer_set", f"{missing} is no wallet of the account")])
 
     async def _find(

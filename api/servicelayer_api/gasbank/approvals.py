@@ -1,31 +1,49 @@
 """Pure decisions about who may approve a withdrawal, and whom an approval counts for.
 
-Invariant: whoever is counted is the credential that was shown; what the body names counts for a
-platform token only. A key and those that rotations made of it have one holder, so they are one.
-Refused: an API key that approves what it asked for itself, or that takes required approvals away
-without being an approver.
+Invariant: approvals count people. A user counts as themselves; a key or a wallet's session as the
+person at the root of what made it; what the body names counts for a platform token only. Refused:
+an API key that approves what it or another key of its person asked for, a credential whose person
+is not known, and a key that takes required approvals away without being an approver.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from servicelayer_api.errors import Invalid
-from servicelayer_api.gasbank.errors import OwnWithdrawal
+from servicelayer_api.gasbank.errors import ApproverUnknown, OwnWithdrawal
 from servicelayer_api.gasbank.rules import LONGEST_NOTE, check_text
-from servicelayer_api.web.principal import CredentialKind
+from servicelayer_api.web.principal import CredentialKind, person_of
 from servicelayer_api.web.scopes import InsufficientScope
 
 if TYPE_CHECKING:
-    from servicelayer_api.gasbank.models import NewDecision
+    from uuid import UUID
+
+    from servicelayer_api.gasbank.models import NewDecision, Transaction
     from servicelayer_api.gasbank.rules import Faults
     from servicelayer_api.web.principal import Principal
 
 APPROVE: Final = "gasbank:approve"
 
 
+class Approver(msgspec.Struct, frozen=True):
+    """Whose decision it is.
+
+    Attributes:
+        identity: The credential; a later decision of it takes the place of its earlier one.
+        person: Whom an approval counts for; empty when that is not known.
+        shown: The name that is written down.
+    """
+
+    identity: str
+    person: str
+    shown: str
+
+
 def identity_of(principal: Principal) -> str:
-    """Who asks, as approvals are counted: kind of the credential and user, or key over rotations.
+    """Which credential asks: its kind and user, or key over rotations.
 
     For a platform token this is the token; the people it speaks for are named in its decisions.
     """
@@ -33,7 +51,13 @@ def identity_of(principal: Principal) -> str:
     return f"{credential.kind}:{credential.holder or credential.user}"
 
 
-def check_decision(new: NewDecision, principal: Principal) -> tuple[str, str]:
+def person_at(principal: Principal, account_id: UUID | None) -> str:
+    """Who stands behind a credential where an account is concerned; empty when not known."""
+    grant = None if account_id is None else principal.find_grant(account_id)
+    return "" if grant is None else grant.person
+
+
+def check_decision(new: NewDecision, principal: Principal, account_id: UUID | None) -> Approver:
     """Check what is sent to approve or reject.
 
     A platform token speaks for people whom its holder has authenticated, so it names them. Of all
@@ -42,9 +66,7 @@ def check_decision(new: NewDecision, principal: Principal) -> tuple[str, str]:
     Args:
         new: as sent.
         principal: who asks.
-
-    Returns:
-        The identity that is counted and the name that is shown.
+        account_id: the account that the withdrawal is of; `None` for none that can exist.
 
     Raises:
         Invalid: names each field at fault.
@@ -60,25 +82,34 @@ def check_decision(new: NewDecision, principal: Principal) -> tuple[str, str]:
     if faults:
         raise Invalid(fields=faults)
     if credential.kind is CredentialKind.STATIC:
-        return f"{credential.kind}:{name}", name
+        return Approver(f"{credential.kind}:{name}", person_of(name), name)
+    shown = credential.user
     if credential.kind is CredentialKind.KEY:
-        # Keys may have the same name.
-        return identity_of(principal), f"{credential.user} ({credential.subject})"
-    return identity_of(principal), credential.user
+        shown = f"{shown} ({credential.subject})"  # keys may have the same name
+    return Approver(identity_of(principal), person_at(principal, account_id), shown)
 
 
-def check_may_approve(principal: Principal, requested_by: str) -> None:
-    """Refuse an API key that would approve what it asked for.
+def check_may_approve(principal: Principal, approver: Approver, withdrawal: Transaction) -> None:
+    """Refuse an API key that would approve what it, or another key of its person, asked for.
 
     Args:
         principal: who approves.
-        requested_by: identity of who asked for the withdrawal.
+        approver: the same, as it is counted.
+        withdrawal: what is approved.
 
     Raises:
-        OwnWithdrawal: it is the same key.
+        OwnWithdrawal: it is the same key or person.
+        ApproverUnknown: nobody is known to have made the key or registered the wallet.
     """
-    if principal.credential.kind is CredentialKind.KEY and identity_of(principal) == requested_by:
-        raise OwnWithdrawal("the API key asked for this withdrawal itself")
+    if not approver.person:
+        raise ApproverUnknown("it is not known who made this credential")
+    if principal.credential.kind is not CredentialKind.KEY:
+        return
+    if approver.identity == withdrawal.requested_by or (
+        withdrawal.requested_by.startswith(f"{CredentialKind.KEY}:")
+        and approver.person == withdrawal.requested_person
+    ):
+        raise OwnWithdrawal("this API key, or another of the same maker, asked for the withdrawal")
 
 
 def check_may_require(principal: Principal, before: int, after: int) -> None:

@@ -105,13 +105,23 @@ class WithdrawalState(Conflict):
 
 
 class OwnWithdrawal(Forbidden):
-    """The API key asked for this withdrawal itself, or a key did that was rotated into it.
+    """The API key asked for this withdrawal itself, or another key of the same maker did.
 
-    Another credential must approve it. Rejecting and cancelling is open to both.
+    A person or a key of somebody else must approve it. Rejecting and cancelling is open to both.
     """
 
     code = "own-withdrawal"
     title = "Own withdrawal"
+
+
+class ApproverUnknown(Forbidden):
+    """It is not known who made the API key, so its approval would count for nobody.
+
+    It was made before the server kept that. Rotate it: the new key counts as who rotates it.
+    """
+
+    code = "approver-unknown"
+    title = "Approver unknown"
 
 
 class ChargeDiffers(Conflict):

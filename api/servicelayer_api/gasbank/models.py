@@ -145,10 +145,17 @@ class GasAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision on a withdrawal; `identity` is who is counted, `approver` the name given."""
+    """A decision on a withdrawal.
+
+    Attributes:
+        identity: The credential that decided.
+        person: Whom an approval counts for; empty for nobody.
+        approver: The name that is shown.
+    """
 
     transaction_id: UUID
     identity: str
+    person: str
     approver: str
     status: Decision
     signature: str
@@ -175,7 +182,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         schedule_at: When a scheduled withdrawal begins.
         cron_expression: When the one after it does.
         required_approvals: As they were required when it was made.
-        requested_by: Who asked for a withdrawal, as approvals are counted; empty for the others.
+        requested_by: The credential that asked for a withdrawal; empty for the others.
+        requested_person: The person behind it; empty when not known.
         attempts: Answers of the resolver that were kept.
         errors: How many of them since the last retry were errors.
         fencing_token: Grows with each worker that takes it.
@@ -212,6 +220,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     fencing_token: int = 0
     requested_by: str = ""
+    requested_person: str = ""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,7 +82,7 @@ class Withdrawals:
             GasQuotaExceeded: too much on one day for the tenant.
             Invalid: names each field at fault.
         """
-        now = self._clock.now()
+        principal, now = caller.require_principal(), self._clock.now()
         amount, to_address, start = rules.check_withdrawal(new, now, validate=self._validate)
         wanted = parse_id(new.gas_account_id)
         quota = await self._quotas.limit("gas-per-day", caller.require_tenant())
@@ -97,7 +97,8 @@ class Withdrawals:
                 to_address=to_address,
                 schedule_at=start,
                 cron_expression=new.cron_expression.strip(),
-                requested_by=approvals.identity_of(caller.require_principal()),
+                requested_by=approvals.identity_of(principal),
+                requested_person=approvals.person_at(principal, owner.id),
             )
             account, withdrawal = await begin(connection, account, withdrawal, now, quota)
             await self._audit.record_of(
@@ -139,25 +140,27 @@ class Withdrawals:
         Raises:
             GasTransactionNotFound: the account has no such withdrawal.
             WithdrawalState: it was handed to settlement, or has ended.
-            OwnWithdrawal: an API key would approve what it asked for.
+            OwnWithdrawal: an API key would approve what a key of its person asked for.
+            ApproverUnknown: nobody is known to have made the key or registered the wallet.
             Invalid: names each field at fault.
         """
         principal = caller.require_principal()
-        identity, approver = approvals.check_decision(new, principal)
+        approver = approvals.check_decision(new, principal, parse_id(account_id))
         async with self._database.transaction() as connection:
             account, found = await self._hold(connection, caller, account_id, withdrawal_id)
             # Whoever may still be stopped may still be decided on.
             rules.advance(State(found.status), Event.REJECTED)
             if new.approve:
-                approvals.check_may_approve(principal, found.requested_by)
+                approvals.check_may_approve(principal, approver, found)
             now = self._clock.now()
             before = await _decisions(connection, found.id)
             decision = await transactions.insert_approval(
                 connection,
                 Approval(
                     transaction_id=found.id,
-                    identity=identity,
-                    approver=approver,
+                    identity=approver.identity,
+                    person=approver.person,
+                    approver=approver.shown,
                     status="approved" if new.approve else "rejected",
                     signature=new.signature,
                     note=new.note,
@@ -169,7 +172,12 @@ class Withdrawals:
             changed = found
             if not new.approve:
                 changed = await advance(
-                    connection, account, found, Event.REJECTED, now, error=f"rejected by {approver}"
+                    connection,
+                    account,
+                    found,
+                    Event.REJECTED,
+                    now,
+                    error=f"rejected by {approver.shown}",
                 )
             elif found.status == State.AWAITING_APPROVAL and await is_approved(connection, found):
                 changed = await advance(connection, account, found, Event.APPROVED, now)
@@ -326,12 +334,12 @@ async def advance(
 
 
 async def is_approved(connection: Connection, withdrawal: Transaction) -> bool:
-    """Whether a withdrawal has the approvals it needs, each identity counted once."""
+    """Whether a withdrawal has the approvals it needs, each person counted once."""
     if withdrawal.required_approvals == 0:
         return True
     decisions = await _decisions(connection, withdrawal.id)
-    given = {decision.identity for decision in decisions if decision.status == "approved"}
-    return len(given) >= withdrawal.required_approvals
+    given = {decision.person for decision in decisions if decision.status == "approved"}
+    return len(given - {""}) >= withdrawal.required_approvals
 
 
 def successor(withdrawal: Transaction, account: GasAccount, now: datetime) -> Transaction | None:
@@ -345,6 +353,7 @@ def successor(withdrawal: Transaction, account: GasAccount, now: datetime) -> Tr
         schedule_at=start,
         cron_expression=withdrawal.cron_expression,
         requested_by=withdrawal.requested_by,
+        requested_person=withdrawal.requested_person,
     )
 
 

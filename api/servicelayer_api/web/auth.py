@@ -5,6 +5,9 @@ Three kinds of credential, told apart by their form: account API keys (`slk_...`
 the database, so that no comparison tells how much of a guess was right. Whatever is not on the list
 of public paths answers 401 without a valid credential, unknown paths too.
 
+Invariant: what a credential was made by must live while it is used. A user's token ends with the
+user, a wallet's session with the wallet, a key with the wallet or the user that made it.
+
 Tenants: a bound credential acts for its own tenant; naming another in `X-Tenant-ID` is refused with
     403. An unbound one
 (a platform token, a user configured without a tenant) names the tenant in each request or gets
@@ -14,18 +17,24 @@ Tenants: a bound credential acts for its own tenant; naming another in `X-Tenant
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec.structs import replace
+
+from servicelayer_api.crypto import neo
 from servicelayer_api.crypto.tokens import Claims, TokenRefusedError, TokenSigner
 from servicelayer_api.errors import Invalid, Unauthenticated
 from servicelayer_api.web.principal import (
+    PLATFORM,
     Credential,
     CredentialKind,
+    Grant,
     Principal,
     Role,
     TenantMismatch,
 )
-from servicelayer_api.web.users import TENANT, User, fold_name
+from servicelayer_api.web.users import TENANT, User, fold_name, living_grants, people_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +46,15 @@ ACCOUNT_KEY_PREFIX: Final = "slk_"
 # Verified login tokens that are remembered; beyond it the oldest are verified anew.
 _CACHE_SIZE: Final = 4096
 _MAX_CREDENTIAL_LENGTH: Final = 4096
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+class Wallets(Protocol):
+    """Where it is looked up what a wallet's session may still act for."""
+
+    async def find_grants(self, wallet: str, tenant: str, until: datetime) -> tuple[Grant, ...]:
+        """The accounts, of those that had registered the wallet by a time."""
+        ...
 
 
 class AccountKeys(Protocol):
@@ -58,6 +76,7 @@ class Authenticator:
         users: Mapping[str, User] | None = None,
         signer: TokenSigner | None = None,
         account_keys: AccountKeys | None = None,
+        wallets: Wallets | None = None,
         default_tenant: str = "",
     ) -> None:
         """Hold what credentials are checked against.
@@ -68,15 +87,18 @@ class Authenticator:
             users: users of the configuration by folded name.
             signer: of login tokens; without one no login token is valid.
             account_keys: of accounts; without one no account key is valid.
+            wallets: of accounts; without one no wallet's session is valid.
             default_tenant: tenant of an unbound credential that names none; empty for none.
         """
         self._static = {digest: _platform(digest) for digest in map(_digest, tokens)}
         self._clock = clock
         self._users = users or {}
+        self._people = people_of(self._users)
         self._signer = signer
         self._account_keys = account_keys
+        self._wallets = wallets
         self._default_tenant = default_tenant or None
-        self._verified: dict[bytes, tuple[Credential, int]] = {}
+        self._verified: dict[bytes, Claims] = {}
 
     async def authenticate(self, authorization: str) -> Credential:
         """Check a header.
@@ -95,9 +117,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token or len(token) > _MAX_CREDENTIAL_LENGTH:
             raise Unauthenticated
         digest = _digest(token)
-        found = self._static.get(digest) or self._remembered(digest)
-        if found is None:
-            found = await self._find(token, digest)
+        found = self._static.get(digest) or await self._find(token, digest)
         if found is None:
             raise Unauthenticated
         return found
@@ -128,26 +148,35 @@ class Authenticator:
 
     async def _find(self, token: str, digest: bytes) -> Credential | None:
         if token.startswith(ACCOUNT_KEY_PREFIX):
-            return await self._account_keys.find_credential(token) if self._account_keys else None
+            if self._account_keys is None:
+                return None
+            return self._living(await self._account_keys.find_credential(token))
+        claims = self._verify(token, digest)
+        if claims is None:
+            return None
+        return await self._wallet(claims) if claims.method == "wallet" else self._user(claims)
+
+    def _verify(self, token: str, digest: bytes) -> Claims | None:
+        """What a login token says; its signature is checked once, its time always."""
+        claims, now = self._verified.get(digest), self._clock.now()
+        if claims is not None:
+            if claims.exp > now.timestamp():
+                return claims
+            del self._verified[digest]
+            return None
         if self._signer is None or token.count(".") != 2:  # noqa: PLR2004 - a JWT has three parts
             return None
         try:
-            claims = self._signer.verify(token, self._clock.now())
+            claims = self._signer.verify(token, now)
         except TokenRefusedError:
             return None
-        credential = self._holder(claims)
-        if credential is not None:
-            self._remember(digest, credential, claims.exp)
-        return credential
+        if len(self._verified) >= _CACHE_SIZE:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = claims
+        return claims
 
-    def _holder(self, claims: Claims) -> Credential | None:
-        """The holder as the configuration knows them today; `None` when it no longer does."""
-        if claims.method == "wallet":
-            if claims.tenant is None:
-                return None
-            return Credential(
-                user=claims.sub, role=Role.USER, kind=CredentialKind.WALLET, tenant=claims.tenant
-            )
+    def _user(self, claims: Claims) -> Credential | None:
+        """The user as the configuration knows them today; `None` when it no longer does."""
         user = self._users.get(fold_name(claims.sub))
         if user is None or (user.role, user.tenant, user.fingerprint) != (
             claims.role,
@@ -155,23 +184,50 @@ class Authenticator:
             claims.fingerprint,
         ):
             return None
-        return Credential(
-            user=user.name, role=user.role, kind=CredentialKind.PASSWORD, tenant=user.tenant
+        return user.credential
+
+    async def _wallet(self, claims: Claims) -> Credential | None:
+        """The wallet's session with what is left of what it was opened for."""
+        if self._wallets is None or claims.tenant is None or claims.registered is None:
+            return None
+        try:
+            wallet = neo.hash_to_text(neo.parse_wallet(claims.sub))
+        except neo.NeoFormatError:
+            return None
+        until = _EPOCH + timedelta(microseconds=claims.registered)
+        return self._living(
+            wallet_credential(
+                claims.sub,
+                claims.tenant,
+                await self._wallets.find_grants(wallet, claims.tenant, until),
+            )
         )
 
-    def _remembered(self, digest: bytes) -> Credential | None:
-        entry = self._verified.get(digest)
-        if entry is None:
+    def _living(self, credential: Credential | None) -> Credential | None:
+        """A credential without the rights whose givers are gone; `None` when none is left."""
+        if credential is None or credential.grants is None:
             return None
-        if entry[1] <= self._clock.now().timestamp():
-            del self._verified[digest]
+        grants = living_grants(self._people, credential.grants, credential.tenant)
+        if not grants:
             return None
-        return entry[0]
+        return credential if grants == credential.grants else replace(credential, grants=grants)
 
-    def _remember(self, digest: bytes, credential: Credential, expires: int) -> None:
-        if len(self._verified) >= _CACHE_SIZE:
-            del self._verified[next(iter(self._verified))]
-        self._verified[digest] = (credential, expires)
+
+def wallet_credential(address: str, tenant: str, grants: tuple[Grant, ...]) -> Credential:
+    """The credential of a wallet's session.
+
+    Args:
+        address: of the wallet, as people write it.
+        tenant: in which it acts.
+        grants: what for.
+    """
+    return Credential(
+        user=address,
+        role=Role.USER,
+        kind=CredentialKind.WALLET,
+        tenant=tenant,
+        grants=grants,
+    )
 
 
 def _platform(digest: bytes) -> Credential:
@@ -179,6 +235,7 @@ def _platform(digest: bytes) -> Credential:
         user="token",
         role=Role.TOKEN,
         kind=CredentialKind.STATIC,
+        person=PLATFORM,
         subject=digest.hex()[:32],
     )
 

@@ -191,9 +191,10 @@ def _identity(principal: Principal, key: bytes) -> bytes:
     holder = (
         principal.tenant,
         credential.kind.value,
-        credential.user,
+        # Names are shared: by all platform tokens, and by keys that were given the same one.
+        credential.holder or credential.subject or credential.user,
         credential.role.value,
-        str(credential.account_id or ""),
+        [str(account) for account in principal.bounds or ()],
         None if credential.scopes is None else sorted(credential.scopes),
     )
     return hashlib.sha256(msgspec.msgpack.encode((holder, key))).digest()

@@ -158,8 +158,8 @@ class Pages:
     def _scope(request: _Request, list_name: str, filters: Mapping[str, str | None]) -> ListScope:
         principal = caller_of(request.scope).require_principal()
         account = str(cast("Mapping[str, object]", request.path_params).get("account_id", ""))
-        # A credential of one account may see less of a list than one of the whole tenant.
-        holder = f"{account}|{principal.account_id or ''}"
+        # A credential of some accounts may see less of a list than one of the whole tenant.
+        holder = f"{account}|{','.join(map(str, principal.bounds or ()))}"
         return ListScope(list_name, principal.tenant or "", holder, filters)
 
 

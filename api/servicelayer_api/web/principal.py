@@ -7,8 +7,9 @@ credential never carries another tenant than its own. Knows nothing of HTTP libr
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -55,6 +56,38 @@ class AdminOnly(Forbidden):
     title = "Admins only"
 
 
+# Whom an approval counts for when a platform token made the credential, or gave its own name.
+PLATFORM: Final = "platform"
+_PERSON_PREFIX: Final = "user:"
+
+
+def person_of(name: str) -> str:
+    """The person of a user name, as approvals are counted: spellings that look alike are one."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
+    return f"{_PERSON_PREFIX}{visible.strip()}"
+
+
+def is_user(person: str) -> bool:
+    """Whether a person is one of a name, and not the platform or nobody."""
+    return person.startswith(_PERSON_PREFIX)
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """One account that a credential may act for, and where the right comes from.
+
+    Attributes:
+        account_id: The account.
+        person: Who gave the right, at the root of the chain: `platform`, or `person_of` a user;
+            empty when that is not known.
+        wallet_id: The registered wallet that the right stands on and ends with; `None` for none.
+    """
+
+    account_id: UUID
+    person: str
+    wallet_id: UUID | None = None
+
+
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """A verified credential, before the request's tenant is known; the same for all its requests.
 
@@ -63,8 +96,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         role: What it may do.
         kind: How it was proved.
         tenant: The only tenant it can act for; `None` when each request names one.
-        account_id: The only account it can act for; `None` for all of the tenant.
+        grants: The only accounts it can act for; `None` for all of the tenant.
         scopes: What an account key is limited to; `None` for everything its kind may do.
+        person: Whom an approval counts for, when there are no grants to say so.
         subject: What tells it from all others of its kind in a rate limit; empty when `user` does.
         holder: What stays the same when it is rotated; empty when `user` does.
     """
@@ -73,8 +107,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     kind: CredentialKind
     tenant: str | None = None
-    account_id: UUID | None = None
+    grants: tuple[Grant, ...] | None = None
     scopes: frozenset[str] | None = None
+    person: str = ""
     subject: str = ""
     holder: str = ""
 
@@ -101,9 +136,17 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return self.credential.role
 
     @property
-    def account_id(self) -> UUID | None:
-        """The only account it can act for; `None` for all of the tenant."""
-        return self.credential.account_id
+    def bounds(self) -> list[UUID] | None:
+        """The only accounts it can act for; `None` for all of the tenant."""
+        grants = self.credential.grants
+        return None if grants is None else [grant.account_id for grant in grants]
+
+    def find_grant(self, account_id: UUID) -> Grant | None:
+        """Its right to act for an account; `None` when it has none."""
+        credential = self.credential
+        if credential.grants is None:
+            return Grant(account_id=account_id, person=credential.person)
+        return next((one for one in credential.grants if one.account_id == account_id), None)
 
     def require_tenant(self) -> str:
         """The tenant of the request.

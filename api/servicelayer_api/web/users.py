@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from servicelayer_api.settings import SettingsError
-from servicelayer_api.web.principal import Role
+from servicelayer_api.web.principal import (
+    Credential,
+    CredentialKind,
+    Role,
+    is_user,
+    person_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from servicelayer_api.web.principal import Grant
 
 TENANT: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -48,6 +56,17 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]
 
     @property
+    def credential(self) -> Credential:
+        """What the user shows when logged in."""
+        return Credential(
+            user=self.name,
+            role=self.role,
+            kind=CredentialKind.PASSWORD,
+            tenant=self.tenant,
+            person=person_of(self.name),
+        )
+
+    @property
     def cost(self) -> int:
         """The work factor of the hash."""
         return int(self.password_hash[4:6])
@@ -56,6 +75,34 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 def fold_name(name: str) -> str:
     """The form in which user names are compared."""
     return name.strip().casefold()
+
+
+def people_of(users: Mapping[str, User]) -> Mapping[str, str | None]:
+    """The tenant of each person that the users are; `None` for all tenants."""
+    return {person_of(user.name): user.tenant for user in users.values()}
+
+
+def living_grants(
+    people: Mapping[str, str | None], grants: tuple[Grant, ...], tenant: str | None
+) -> tuple[Grant, ...]:
+    """Those of some rights whose giver is still there.
+
+    Args:
+        people: of the configuration, as `people_of` gives them.
+        grants: rights in this tenant.
+        tenant: the tenant.
+
+    Returns:
+        Without those that a user gave who is not configured any more, or for another tenant. What
+        the platform gave stays, and what nobody is known to have given.
+    """
+
+    def lives(person: str) -> bool:
+        if not is_user(person):
+            return True
+        return person in people and people[person] in {None, tenant}
+
+    return tuple(grant for grant in grants if lives(grant.person))
 
 
 def parse_users(text: str) -> Mapping[str, User]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.gas import WALLET, Gas, as_user, code, open_bank, run_sql
+from support.gas import WALLET, Gas, as_user, code, open_bank, run_script, run_sql
+from support.neo_wallet import NeoWallet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 WRITE = "gasbank:write"
 APPROVE = "gasbank:approve"
-MIGRATION = Path(__file__).parents[3] / "migrations" / "0015_gas_withdrawals.sql"
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
+MIGRATION = MIGRATIONS / "0015_gas_withdrawals.sql"
+MAKERS_MIGRATION = next(MIGRATIONS.glob("*_credential_makers.sql"))
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +33,9 @@ def bank(postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory) -> I
         yield opened
 
 
-def make_key(gas: Gas, *scopes: str) -> dict[str, Any]:
+def make_key(gas: Gas, *scopes: str, by: httpx.Client | None = None) -> dict[str, Any]:
     body = {"name": "ops", **({"scopes": scopes} if scopes else {})}
-    made = gas.bank.http.post(f"/accounts/{gas.account}/api-keys", json=body)
+    made = (by or gas.bank.http).post(f"/accounts/{gas.account}/api-keys", json=body)
     assert made.status_code == 201, made.text
     return made.json()
 
@@ -107,20 +110,26 @@ def test_a_key_cannot_approve_what_it_asked_for_nor_can_its_successor(bank: Bank
             assert rejected.json()["transaction"]["Status"] == "cancelled"
 
 
-def test_another_key_of_the_same_name_approves_and_is_written_down_itself(bank: Bank) -> None:
+def test_a_key_of_the_same_name_and_another_maker_approves_and_is_written_down_itself(
+    bank: Bank,
+) -> None:
     gas = Gas(bank, required_approvals=1)
     gas.deposit(5)
-    key, other = make_key(gas, WRITE), make_key(gas, APPROVE)
+    key, sibling = make_key(gas, WRITE), make_key(gas, APPROVE)
+    with as_user(bank, "ann") as ann:
+        other = make_key(gas, APPROVE, by=ann)
 
-    with using(gas, key) as asking, using(gas, other) as deciding:
+    with using(gas, key) as asking, using(gas, sibling) as same, using(gas, other) as deciding:
         withdrawal = ask(gas, asking)
+        refused = decide(gas, same, withdrawal)
         answer = decide(gas, deciding, withdrawal, name="boss").json()
 
+    assert (refused.status_code, code(refused)) == (403, "own-withdrawal")
     assert answer["transaction"]["Status"] == "pending"
     assert answer["approval"]["Approver"] == f"key:ops ({other['id']})"
 
 
-def test_a_key_and_its_successor_are_one_approver(bank: Bank) -> None:
+def test_all_keys_of_one_maker_are_one_approver(bank: Bank) -> None:
     gas = Gas(bank, required_approvals=2)
     gas.deposit(5)
     key = make_key(gas, APPROVE)
@@ -128,12 +137,96 @@ def test_a_key_and_its_successor_are_one_approver(bank: Bank) -> None:
     successor = bank.http.post(f"{path}/{key['id']}/rotate", json={"overlap_seconds": 600}).json()
     withdrawal = gas.withdrawn(1)
 
-    for each in (key, successor):
+    for each in (key, successor, make_key(gas, APPROVE)):
         with using(gas, each) as client:
             answer = decide(gas, client, withdrawal)
             assert answer.json()["transaction"]["Status"] == "awaiting_approval"
-    with using(gas, make_key(gas, APPROVE)) as client:
+    with as_user(bank, "ann") as ann, using(gas, make_key(gas, APPROVE, by=ann)) as client:
         assert decide(gas, client, withdrawal).json()["transaction"]["Status"] == "pending"
+
+
+def test_a_person_is_one_approver_by_whatever_they_made(bank: Bank) -> None:
+    gas = Gas(bank, required_approvals=2)
+    gas.deposit(5)
+    wallet = NeoWallet()
+    with as_user(bank, "ann") as ann:
+        key = make_key(gas, APPROVE, by=ann)
+        registered = ann.post(
+            f"/accounts/{gas.account}/workspace-wallets", json={"wallet_address": wallet.address}
+        )
+        assert registered.status_code == 201
+        with bank.api.client(authorization=f"Bearer {wallet_session(bank, wallet)}") as session:
+            of_session = make_key(gas, APPROVE, by=session)
+            withdrawal = gas.withdrawn(1)
+            for name in ("ann", "Ann", "a\u200bnn"):
+                answer = decide(gas, bank.http, withdrawal, name=name)
+                assert answer.json()["transaction"]["Status"] == "awaiting_approval"
+            with using(gas, key) as by_key, using(gas, of_session) as by_session_key:
+                for client in (ann, by_key, session, by_session_key):
+                    answer = decide(gas, client, withdrawal)
+                    assert answer.json()["transaction"]["Status"] == "awaiting_approval"
+    assert decide(gas, bank.http, withdrawal).json()["transaction"]["Status"] == "pending"
+
+
+def wallet_session(bank: Bank, wallet: NeoWallet) -> str:
+    given = bank.http.post("/auth/wallet/challenge", json={"wallet": wallet.address}).json()
+    answer = bank.http.post("/auth/wallet/login", json=wallet.proof(given["message"]))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["token"])
+
+
+def test_a_key_of_which_nobody_knows_the_maker_rejects_and_does_not_approve(bank: Bank) -> None:
+    gas = Gas(bank, required_approvals=1)
+    gas.deposit(5)
+    key = make_key(gas, APPROVE)
+    run_sql(bank.dsn, "UPDATE account_api_keys SET person = '' WHERE id = $1::uuid", key["id"])
+    withdrawal = gas.withdrawn(1)
+
+    with using(gas, key) as client:
+        refused = decide(gas, client, withdrawal)
+        assert (refused.status_code, code(refused)) == (403, "approver-unknown")
+        rejected = decide(gas, client, withdrawal, approve=False)
+    assert rejected.json()["transaction"]["Status"] == "cancelled"
+
+
+def test_the_migration_learns_from_the_audit_log_who_made_what_is_there(bank: Bank) -> None:
+    gas = Gas(bank, required_approvals=2)
+    gas.deposit(5)
+    wallets = f"/accounts/{gas.account}/workspace-wallets"
+    with as_user(bank, "ann") as ann:
+        key = make_key(gas, by=ann)
+        ann.post(wallets, json={"wallet_address": NeoWallet().address})
+        rotated = ann.post(
+            f"/accounts/{gas.account}/api-keys/{make_key(gas)['id']}/rotate",
+            json={"overlap_seconds": 600},
+        ).json()
+    wallet = NeoWallet()
+    bank.http.post(wallets, json={"wallet_address": wallet.address})
+    with bank.api.client(authorization=f"Bearer {wallet_session(bank, wallet)}") as session:
+        of_session = make_key(gas, by=session)
+    withdrawal = gas.withdrawn(1)
+    decide(gas, bank.http, withdrawal, name="Ann")
+    with using(gas, key) as client:
+        decide(gas, client, withdrawal)
+    keys = "SELECT id::text, person FROM account_api_keys WHERE account_id = $1::uuid"
+    known = dict(run_sql(bank.dsn, keys, gas.account))
+    registered = "SELECT person FROM workspace_wallets WHERE account_id = $1::uuid ORDER BY 1"
+    approvals = "SELECT person FROM gas_approvals WHERE transaction_id = $1::uuid"
+
+    statements = re.findall(
+        r"(?ms)^(?:CREATE TEMPORARY TABLE|UPDATE) .*?;$", MAKERS_MIGRATION.read_text()
+    )
+    assert len(statements) == 7
+    tables = ("account_api_keys", "workspace_wallets", "gas_approvals")
+    blank = [f"UPDATE {table} SET person = ''" for table in tables]  # noqa: S608 - fixed names
+    run_script(bank.dsn, *blank, *statements)
+
+    expected = {**known, of_session["id"]: ""}
+    assert known[key["id"]] == known[rotated["id"]] == "user:ann"
+    assert dict(run_sql(bank.dsn, keys, gas.account)) == expected
+    people = [row["person"] for row in run_sql(bank.dsn, registered, gas.account)]
+    assert people == ["platform", "user:ann"]
+    assert [row["person"] for row in run_sql(bank.dsn, approvals, withdrawal)] == ["user:ann"] * 2
 
 
 def test_a_user_is_written_down_as_who_logged_in(bank: Bank) -> None:

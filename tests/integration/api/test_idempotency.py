@@ -35,7 +35,7 @@ from servicelayer_api.web.reply_store import (
     ReplySeal,
     delete_expired_replies,
 )
-from support.api_server import ENCRYPTION_KEY, TOKEN, running_api
+from support.api_server import ENCRYPTION_KEY, SECOND_TOKEN, TOKEN, running_api
 from support.commit_proxy import CommitProxy
 from support.shared_api import own_database
 
@@ -152,6 +152,25 @@ def test_a_key_belongs_to_its_tenant_and_caller(client: httpx.Client) -> None:
     assert second.status_code == 201
     assert second.json()["ID"] != first["ID"]
     assert third.status_code == 200
+
+
+def test_credentials_of_one_name_share_no_keys(client: httpx.Client) -> None:
+    """Nor is one given the API key that another had made."""
+    account = client.post("/accounts", json=BODY).json()["ID"]
+    path, sent = f"/accounts/{account}/api-keys", keyed()
+    keys = [client.post(path, json={"name": "same"}).json()["key"] for _ in range(2)]
+    asked = (
+        (path, {"name": "n"}, (TOKEN, SECOND_TOKEN)),
+        (f"/accounts/{account}/random", {"length": 32}, keys),
+    )
+    for where, body, tokens in asked:
+        answers = [
+            client.post(where, json=body, headers={**sent, "authorization": f"Bearer {token}"})
+            for token in tokens
+        ]
+        assert all(answer.status_code < 300 for answer in answers), answers
+        assert "idempotent-replayed" not in answers[1].headers
+        assert answers[0].json() != answers[1].json()
 
 
 def test_a_refused_request_may_be_sent_again_with_the_same_key(client: httpx.Client) -> None:

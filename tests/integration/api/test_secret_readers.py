@@ -19,7 +19,14 @@ from servicelayer_api.secrets import Reader
 from servicelayer_api.secrets.errors import SecretAccessDenied, SecretExpired, SecretNotFound
 from servicelayer_api.secrets.models import NewSecret
 from servicelayer_api.settings import Secret, Settings
-from servicelayer_api.web.principal import Caller, Credential, CredentialKind, Principal, Role
+from servicelayer_api.web.principal import (
+    Caller,
+    Credential,
+    CredentialKind,
+    Grant,
+    Principal,
+    Role,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,7 +135,10 @@ async def test_keys_of_a_deleted_account_leave_the_memory(world: World) -> None:
 async def test_who_asks_at_the_same_time_gets_his_own_verdict_and_entry(world: World) -> None:
     await world.keep("shared", next(iter(Reader)))
     key = Credential(
-        user="key", role=Role.TOKEN, kind=CredentialKind.KEY, account_id=UUID(world.account)
+        user="key",
+        role=Role.TOKEN,
+        kind=CredentialKind.KEY,
+        grants=(Grant(account_id=UUID(world.account), person="platform"),),
     )
     principals = [
         Principal(credential=_CREDENTIAL, tenant="t"),

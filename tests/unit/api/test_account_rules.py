@@ -11,14 +11,15 @@ from servicelayer_api.api_keys import rules as key_rules
 from servicelayer_api.errors import Forbidden, Invalid
 from servicelayer_api.ids import new_id
 from servicelayer_api.web.pagination import parse_limit, parse_offset
-from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
+from servicelayer_api.web.principal import Credential, CredentialKind, Grant, Principal, Role
 
 OWN = new_id()
 
 
 def principal(kind: CredentialKind = CredentialKind.STATIC, role: Role = Role.TOKEN) -> Principal:
-    account_id = OWN if kind is CredentialKind.KEY else None
-    credential = Credential(user="u", role=role, kind=kind, tenant="acme", account_id=account_id)
+    bound = kind in {CredentialKind.KEY, CredentialKind.WALLET}
+    grants = (Grant(account_id=OWN, person="platform"),) if bound else None
+    credential = Credential(user="u", role=role, kind=kind, tenant="acme", grants=grants)
     return Principal(credential=credential, tenant="acme")
 
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from servicelayer_api.clock import FixedClock
+from servicelayer_api.crypto import neo
 from servicelayer_api.crypto.tokens import Claims, TokenSigner
 from servicelayer_api.errors import Invalid, Unauthenticated
 from servicelayer_api.ids import new_id
@@ -19,6 +20,7 @@ from servicelayer_api.web.principal import (
     Caller,
     Credential,
     CredentialKind,
+    Grant,
     Principal,
     Role,
     TenantMismatch,
@@ -33,20 +35,57 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HASH = "$2b$04$abcdefghijklmnopqrstuu" + "v" * 31
 USERS = parse_users(f"Alice:{HASH}:admin,bob:{HASH}:user:acme")
 SIGNER = TokenSigner("a-secret-of-more-than-thirty-two-characters")
-KEY_OWNER = Credential(
-    user="key:ci", role=Role.USER, kind=CredentialKind.KEY, tenant="acme", account_id=new_id()
-)
+ACCOUNT = new_id()
+WALLET = "NepwUjd9GhqgNkrfXaxj9mmsFhFzGoFuWM"
+
+
+def key_of(person: str, tenant: str = "acme") -> Credential:
+    return Credential(
+        user="key:ci",
+        role=Role.USER,
+        kind=CredentialKind.KEY,
+        tenant=tenant,
+        grants=(Grant(account_id=ACCOUNT, person=person),),
+    )
+
+
+KEYS = {
+    "slk_known": key_of("platform"),
+    "slk_old": key_of(""),
+    "slk_bobs": key_of("user:bob"),
+    "slk_bobs_elsewhere": key_of("user:bob", "other"),
+    "slk_alices": key_of("user:alice", "other"),
+    "slk_carols": key_of("user:carol"),
+}
 
 
 class Keys:
-    """Knows one key."""
+    """Knows the keys above."""
 
     async def find_credential(self, key: str) -> Credential | None:
-        return KEY_OWNER if key == "slk_known" else None
+        return KEYS.get(key)
+
+
+class Wallets:
+    """Knows what one wallet was registered for, by whom, and when."""
+
+    def __init__(self) -> None:
+        self.grants = (
+            Grant(account_id=new_id(), person="user:bob", wallet_id=new_id()),
+            Grant(account_id=new_id(), person="user:carol", wallet_id=new_id()),
+        )
+        self.asked: list[tuple[str, str, datetime]] = []
+
+    async def find_grants(self, wallet: str, tenant: str, until: datetime) -> tuple[Grant, ...]:
+        self.asked.append((wallet, tenant, until))
+        return self.grants
 
 
 def make(
-    *, users: Mapping[str, User] = USERS, default_tenant: str = ""
+    *,
+    users: Mapping[str, User] = USERS,
+    default_tenant: str = "",
+    wallets: Wallets | None = None,
 ) -> tuple[Authenticator, FixedClock]:
     clock = FixedClock(NOW)
     return Authenticator(
@@ -55,6 +94,7 @@ def make(
         users=users,
         signer=SIGNER,
         account_keys=Keys(),
+        wallets=wallets,
         default_tenant=default_tenant,
     ), clock
 
@@ -172,14 +212,56 @@ async def test_removed_user_ends_the_tokens_made_before() -> None:
         await authenticator.authenticate(bearer(claims_of("alice")))
 
 
-async def test_wallet_token_is_bound_and_of_role_user() -> None:
-    authenticator, _ = make()
-    claims = replace(
-        claims_of("bob"), sub="NepwUjd9GhqgNkrfXaxj9mmsFhFzGoFuWM", method="wallet", role="admin"
-    )
-    credential = await authenticator.authenticate(bearer(claims))
+def wallet_token(**differs: object) -> str:
+    registered = int(NOW.timestamp()) * 1_000_000 + 5
+    claims = replace(claims_of("bob"), sub=WALLET, method="wallet", role="admin")
+    return bearer(replace(claims, **{"registered": registered, **differs}))
+
+
+async def test_wallet_token_acts_for_what_living_people_registered_it_for() -> None:
+    wallets = Wallets()
+    authenticator, _ = make(wallets=wallets)
+    credential = await authenticator.authenticate(wallet_token())
 
     assert (credential.role, credential.tenant) == (Role.USER, "acme")
+    assert credential.grants == wallets.grants[:1]  # carol is no user
+    expected = neo.hash_to_text(neo.parse_wallet(WALLET))
+    assert wallets.asked == [(expected, "acme", NOW + timedelta(microseconds=5))]
+
+
+async def test_wallet_token_is_asked_about_at_each_request() -> None:
+    wallets = Wallets()
+    authenticator, _ = make(wallets=wallets)
+    await authenticator.authenticate(wallet_token())
+    wallets.grants = ()
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(wallet_token())
+
+
+@pytest.mark.parametrize(
+    "differs", [{"registered": None}, {"tenant": None}, {"sub": "bob"}, {"tenant": "other"}]
+)
+async def test_wallet_token_that_says_too_little_is_refused(differs: dict[str, object]) -> None:
+    authenticator, _ = make(wallets=Wallets())
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(wallet_token(**differs))
+
+
+@pytest.mark.parametrize("key", ["slk_known", "slk_old", "slk_bobs", "slk_alices"])
+async def test_key_lives_as_long_as_its_maker(key: str) -> None:
+    authenticator, _ = make()
+
+    assert (await authenticator.authenticate(f"Bearer {key}")) == KEYS[key]
+
+
+@pytest.mark.parametrize("key", ["slk_carols", "slk_bobs_elsewhere"])
+async def test_key_whose_maker_is_gone_or_moved_is_refused(key: str) -> None:
+    authenticator, _ = make()
+
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(f"Bearer {key}")
 
 
 async def test_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,23 +8,43 @@ import pytest
 
 from servicelayer_api.errors import Invalid
 from servicelayer_api.gasbank import approvals
-from servicelayer_api.gasbank.errors import OwnWithdrawal
+from servicelayer_api.gasbank.approvals import Approver
+from servicelayer_api.gasbank.errors import ApproverUnknown, OwnWithdrawal
 from servicelayer_api.gasbank.models import GasAccount, NewDecision, Transaction
 from servicelayer_api.gasbank.withdrawals import successor
 from servicelayer_api.ids import new_id
-from servicelayer_api.web.principal import Credential, CredentialKind, Principal, Role
+from servicelayer_api.web.principal import (
+    PLATFORM,
+    Credential,
+    CredentialKind,
+    Grant,
+    Principal,
+    Role,
+    person_of,
+)
 from servicelayer_api.web.scopes import InsufficientScope
 
+NOW = datetime(2026, 5, 17, tzinfo=UTC)
+ACCOUNT = new_id()
 
-def principal(kind: CredentialKind, user: str) -> Principal:
-    return Principal(credential=Credential(user=user, role=Role.USER, kind=kind), tenant="acme")
+
+def principal(kind: CredentialKind, user: str, person: str = "") -> Principal:
+    known = person or person_of(user)
+    grants = None
+    if kind is CredentialKind.WALLET:
+        grants = (Grant(account_id=ACCOUNT, person=known, wallet_id=new_id()),)
+    credential = Credential(user=user, role=Role.USER, kind=kind, person=known, grants=grants)
+    return Principal(credential=credential, tenant="acme")
 
 
-def key(key_id: str, origin: str = "", scopes: frozenset[str] | None = None) -> Principal:
+def key(
+    key_id: str, origin: str = "", scopes: frozenset[str] | None = None, person: str = "user:maker"
+) -> Principal:
     credential = Credential(
         user="key:ops",
         role=Role.USER,
         kind=CredentialKind.KEY,
+        grants=(Grant(account_id=ACCOUNT, person=person),),
         scopes=scopes,
         subject=key_id,
         holder=origin or key_id,
@@ -32,20 +52,45 @@ def key(key_id: str, origin: str = "", scopes: frozenset[str] | None = None) -> 
     return Principal(credential=credential, tenant="acme")
 
 
+def withdrawal(asked: Principal | None) -> Transaction:
+    return Transaction(
+        id=new_id(),
+        gas_account_id=new_id(),
+        account_id=ACCOUNT,
+        tenant="acme",
+        type="withdrawal",
+        status="awaiting_approval",
+        amount=1,
+        net_amount=1,
+        created_at=NOW,
+        updated_at=NOW,
+        requested_by=approvals.identity_of(asked) if asked else "",
+        requested_person=approvals.person_at(asked, ACCOUNT) if asked else "",
+    )
+
+
+def decide(asked: Principal, name: str = "") -> Approver:
+    return approvals.check_decision(NewDecision(approver=name), asked, ACCOUNT)
+
+
+def check(approver: Principal, asked: Principal | None, name: str = "x") -> None:
+    approvals.check_may_approve(approver, decide(approver, name), withdrawal(asked))
+
+
 def test_a_user_is_counted_and_shown_whatever_name_the_body_has() -> None:
     alice = principal(CredentialKind.PASSWORD, "alice")
 
     for name in ("ann", "ben", ""):
-        decided = approvals.check_decision(NewDecision(approver=name), alice)
-        assert decided == ("password:alice", "alice")
-    wallet = approvals.check_decision(NewDecision(), principal(CredentialKind.WALLET, "alice"))
-    assert wallet == ("wallet:alice", "alice")
+        assert decide(alice, name) == Approver("password:alice", "user:alice", "alice")
 
 
-def test_a_key_is_counted_and_shown_whatever_name_the_body_has() -> None:
-    decided = approvals.check_decision(NewDecision(approver="ann"), key("k-1"))
+def test_a_key_and_a_wallet_count_as_whoever_made_them() -> None:
+    wallet = principal(CredentialKind.WALLET, "Nwallet", "user:alice")
 
-    assert decided == ("account-key:k-1", "key:ops (k-1)")
+    assert decide(key("k-1", person="user:alice"), "ann") == Approver(
+        "account-key:k-1", "user:alice", "key:ops (k-1)"
+    )
+    assert decide(wallet) == Approver("wallet:Nwallet", "user:alice", "Nwallet")
 
 
 def test_keys_of_one_name_are_two_and_a_rotated_key_is_one() -> None:
@@ -58,34 +103,49 @@ def test_keys_of_one_name_are_two_and_a_rotated_key_is_one() -> None:
 def test_a_platform_token_must_name_the_person_it_speaks_for() -> None:
     token = principal(CredentialKind.STATIC, "token")
 
-    named = approvals.check_decision(NewDecision(approver=" ann "), token)
-    assert named == ("static-token:ann", "ann")
+    assert decide(token, " ann ") == Approver("static-token:ann", "user:ann", "ann")
     with pytest.raises(Invalid):
-        approvals.check_decision(NewDecision(approver=" "), token)
+        decide(token, " ")
+
+
+@pytest.mark.parametrize("name", ["Alice", "ALICE ", "al\u200bice", "\uff41lice", "alice\ufeff"])
+def test_whom_a_platform_token_names_is_the_user_of_that_name(name: str) -> None:
+    alice = decide(principal(CredentialKind.PASSWORD, "alice"))
+
+    assert decide(principal(CredentialKind.STATIC, "token"), name).person == alice.person
 
 
 def test_a_platform_token_cannot_pass_for_another_kind_of_credential() -> None:
     token = principal(CredentialKind.STATIC, "token")
 
-    named = approvals.check_decision(NewDecision(approver="password:alice"), token)
-    assert named[0] != "password:alice"
+    named = decide(token, "password:alice")
+    assert named.identity != "password:alice"
+    assert named.person != "user:alice"
+    assert decide(token, "platform").person != PLATFORM
 
 
-def test_a_key_approves_what_others_asked_for_and_not_what_it_asked_for() -> None:
-    asked = approvals.identity_of(key("k-1"))
+def test_a_key_approves_what_others_asked_for_and_not_what_a_key_of_its_maker_did() -> None:
+    asked = key("k-1")
 
-    for approver in (key("k-1"), key("k-3", origin="k-1")):
+    for approver in (key("k-1"), key("k-3", origin="k-1"), key("k-2")):
         with pytest.raises(OwnWithdrawal):
-            approvals.check_may_approve(approver, asked)
-    approvals.check_may_approve(key("k-2"), asked)
-    approvals.check_may_approve(key("k-1"), "password:alice")
-    approvals.check_may_approve(key("k-1"), "")
+            check(approver, asked)
+    with pytest.raises(OwnWithdrawal):  # rotated by somebody else
+        check(key("k-3", origin="k-1", person="user:other"), asked)
+    check(key("k-2", person="user:other"), asked)
+    check(key("k-1"), principal(CredentialKind.PASSWORD, "alice"))
+    check(key("k-1"), None)
 
 
 def test_people_and_platform_tokens_approve_what_they_asked_for() -> None:
     for kind in (CredentialKind.PASSWORD, CredentialKind.WALLET, CredentialKind.STATIC):
         alice = principal(kind, "alice")
-        approvals.check_may_approve(alice, approvals.identity_of(alice))
+        check(alice, alice)
+
+
+def test_what_nobody_is_known_to_have_made_approves_nothing() -> None:
+    with pytest.raises(ApproverUnknown):
+        check(key("k-1", person=""), None)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +173,7 @@ def test_required_approvals_are_lowered_by_approvers_only(
 
 
 def test_a_repeated_withdrawal_stays_that_of_whoever_asked_for_the_first() -> None:
-    now = datetime(2026, 5, 17, tzinfo=UTC)
+    now = NOW
     account = GasAccount(
         id=new_id(),
         account_id=new_id(),
@@ -135,9 +195,11 @@ def test_a_repeated_withdrawal_stays_that_of_whoever_asked_for_the_first() -> No
         created_at=now,
         updated_at=now,
         requested_by="account-key:k-1",
+        requested_person="user:maker",
     )
 
     following = successor(first, account, now)
 
     assert following is not None
     assert following.requested_by == "account-key:k-1"
+    assert following.requested_person == "user:maker"

@@ -20,7 +20,7 @@ COLUMNS: Final = (
     "reference, from_address, to_address, schedule_at, cron_expression, required_approvals, "
     "attempts, errors, resolver_error, last_attempt_at, next_attempt_at, dead_letter_reason, "
     "dead_letter_at, notes, error, dispatched_at, resolved_at, completed_at, created_at, "
-    "updated_at, fencing_token, requested_by"
+    "updated_at, fencing_token, requested_by, requested_person"
 )
 _INSERTED: Final = COLUMNS.split(", ")
 _INSERT: Final = (
@@ -163,15 +163,18 @@ async def update_transaction(
 async def insert_approval(connection: Connection, approval: Approval) -> Approval:
     """Keep a decision; a later one of the same identity takes its place."""
     row = await connection.fetchrow(
-        "INSERT INTO gas_approvals AS a (transaction_id, identity, approver, status, signature, "
-        "note, decided_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-        "ON CONFLICT (transaction_id, identity) DO UPDATE SET approver = excluded.approver, "
+        "INSERT INTO gas_approvals AS a (transaction_id, identity, person, approver, status, "
+        "signature, note, decided_at, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        "ON CONFLICT (transaction_id, identity) DO UPDATE SET person = excluded.person, "
+        "approver = excluded.approver, "
         "status = excluded.status, signature = excluded.signature, note = excluded.note, "
         "decided_at = excluded.decided_at, updated_at = excluded.updated_at "
-        "RETURNING transaction_id, identity, approver, status, signature, note, decided_at, "
-        "created_at, updated_at",
+        "RETURNING transaction_id, identity, person, approver, status, signature, note, "
+        "decided_at, created_at, updated_at",
         approval.transaction_id,
         approval.identity,
+        approval.person,
         approval.approver,
         approval.status,
         approval.signature,
@@ -188,7 +191,7 @@ async def list_approvals(
 ) -> dict[UUID, list[Approval]]:
     """List the decisions on transactions, the latest first."""
     rows = await connection.fetch(
-        "SELECT transaction_id, identity, approver, status, signature, note, decided_at, "
+        "SELECT transaction_id, identity, person, approver, status, signature, note, decided_at, "
         "created_at, updated_at FROM gas_approvals WHERE transaction_id = ANY($1::uuid[]) "
         "ORDER BY decided_at DESC, identity",
         transaction_ids,
