@@ -3,7 +3,8 @@
 Invariant: approvals count people. A user counts as themselves; a key or a wallet's session as the
 person at the root of what made it; what the body names counts for a platform token only. Refused:
 an API key that approves what it or another key of its person asked for, a credential whose person
-is not known, and a key that takes required approvals away without being an approver.
+is not known, a key that takes limits away without being an approver, and a deposit by anybody but
+the platform.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from servicelayer_api.errors import Invalid
-from servicelayer_api.gasbank.errors import ApproverUnknown, OwnWithdrawal
+from servicelayer_api.gasbank.errors import ApproverUnknown, DepositUnproven, OwnWithdrawal
 from servicelayer_api.gasbank.rules import LONGEST_NOTE, check_text
 from servicelayer_api.web.principal import CredentialKind, person_of
 from servicelayer_api.web.scopes import InsufficientScope
@@ -21,7 +22,7 @@ from servicelayer_api.web.scopes import InsufficientScope
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from servicelayer_api.gasbank.models import NewDecision, Transaction
+    from servicelayer_api.gasbank.models import GasAccount, NewDecision, Transaction
     from servicelayer_api.gasbank.rules import Faults
     from servicelayer_api.web.principal import Principal
 
@@ -112,17 +113,34 @@ def check_may_approve(principal: Principal, approver: Approver, withdrawal: Tran
         raise OwnWithdrawal("this API key, or another of the same maker, asked for the withdrawal")
 
 
-def check_may_require(principal: Principal, before: int, after: int) -> None:
-    """Refuse an API key that would take required approvals away and may not give any.
+def check_may_loosen(principal: Principal, before: GasAccount, after: GasAccount) -> None:
+    """Refuse an API key that would take away what holds payments back, and may not approve any.
+
+    A daily limit that is set is not changed either way: 0 is none, and more is less of a limit.
 
     Args:
         principal: who changes the gas account.
-        before: approvals that its withdrawals need now.
-        after: approvals that they would need.
+        before: as it is.
+        after: as it would be.
 
     Raises:
-        InsufficientScope: fewer, and the key lacks `gasbank:approve`.
+        InsufficientScope: it would, and the key lacks `gasbank:approve`.
     """
     scopes = principal.credential.scopes
-    if after < before and scopes is not None and APPROVE not in scopes:
+    looser = (
+        after.required_approvals < before.required_approvals
+        or after.min_balance < before.min_balance
+        or (before.daily_limit > 0 and after.daily_limit != before.daily_limit)
+    )
+    if looser and scopes is not None and APPROVE not in scopes:
         raise InsufficientScope(APPROVE)
+
+
+def check_may_deposit(principal: Principal) -> None:
+    """Refuse a deposit that nobody can vouch for: it is gas that may be withdrawn.
+
+    Raises:
+        DepositUnproven: by others than the platform; nothing here reads the chain.
+    """
+    if principal.credential.tenant is not None:
+        raise DepositUnproven("a deposit is credited by the platform, which has seen the transfer")

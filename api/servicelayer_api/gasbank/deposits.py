@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from servicelayer_api.audit.models import Change
 from servicelayer_api.db.company import gather_company
 from servicelayer_api.errors import ServiceError, Unavailable
-from servicelayer_api.gasbank import rules
+from servicelayer_api.gasbank import approvals, rules
 from servicelayer_api.gasbank.errors import DepositDiffers, GasAccountNotFound
 from servicelayer_api.gasbank.models import Transaction
 from servicelayer_api.gasbank.store import accounts as account_store
@@ -105,6 +105,7 @@ class Deposits:
         Raises:
             AccountNotFound: as `Accounts.reach`.
             AccountSuspended: likewise.
+            DepositUnproven: by others than the platform.
             GasAccountNotFound: the account has no such gas account.
             DepositDiffers: the same transaction on the chain was deposited with other values.
             GasBalanceTooLarge: the ledger cannot hold so much.
@@ -116,6 +117,7 @@ class Deposits:
         if gas_account_id is None:
             async with self._database.connection() as connection:
                 await self._accounts.reach(connection, caller, account_id)
+            approvals.check_may_deposit(caller.require_principal())
             raise GasAccountNotFound("gas account not found")
         if self._database.in_ambient:
             await self._commit(gas_account_id, [request])
@@ -193,13 +195,15 @@ class Deposits:
 
     async def _reach(self, connection: Connection, request: _Request) -> Account | ServiceError:
         try:
-            return await self._accounts.reach(
+            account = await self._accounts.reach(
                 connection, request.caller, request.account_id, write=True
             )
+            approvals.check_may_deposit(request.caller.require_principal())
         except ServiceError as exc:
             if exc.status >= _SERVER_ERROR:
                 raise
             return exc
+        return account
 
     async def _credit(
         self, connection: Connection, account: GasAccount, requests: Sequence[_Request]

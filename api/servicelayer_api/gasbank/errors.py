@@ -114,6 +114,17 @@ class OwnWithdrawal(Forbidden):
     title = "Own withdrawal"
 
 
+class DepositUnproven(Forbidden):
+    """Only the platform credits deposits: a platform token, or a user who is bound to no tenant.
+
+    An API key, a wallet or a user of a tenant would need a proof from the chain, which this version
+    does not read.
+    """
+
+    code = "deposit-unproven"
+    title = "Deposit not proven"
+
+
 class ApproverUnknown(Forbidden):
     """It is not known who made the API key, so its approval would count for nobody.
 

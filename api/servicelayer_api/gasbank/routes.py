@@ -27,8 +27,8 @@ from servicelayer_api.gasbank.withdrawal_routes import (
     BASE,
     READ,
     TAGS,
+    WITHDRAW,
     WITHDRAWAL_ROUTES,
-    WRITE,
     Limit,
 )
 from servicelayer_api.web.answers import Answer
@@ -66,9 +66,9 @@ async def list_gas_accounts(
     operation_id="ensureGasAccount",
     summary="Open the gas account of an account, or change it",
     description="An API key that is limited to scopes needs `gasbank:approve` as well to lower "
-    "`required_approvals`.",
+    "`required_approvals` or `min_balance`, or to change a `daily_limit` that is set.",
     tags=TAGS,
-    opt=WRITE,
+    opt={"scope": "gasbank:limits"},
     status_code=200,
 )
 async def ensure_gas_account(
@@ -101,9 +101,9 @@ async def get_summary(
     operation_id="depositGas",
     summary="Credit gas that came in on the chain",
     description="A `tx_id` is credited once in a tenant; sent again it gets the first answer's "
-    "transaction.",
+    "transaction. For the platform: a platform token, or a user who is not bound to a tenant.",
     tags=TAGS,
-    opt=WRITE,
+    opt={"scope": "gasbank:deposit"},
     status_code=200,
 )
 async def deposit_gas(
@@ -129,7 +129,7 @@ async def deposit_gas(
     operation_id="withdrawGas",
     summary="Withdraw gas, now, later or repeatedly",
     tags=TAGS,
-    opt=WRITE,
+    opt=WITHDRAW,
     status_code=200,
 )
 async def withdraw_gas(

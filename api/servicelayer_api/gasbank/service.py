@@ -86,7 +86,7 @@ class GasBank:
             AccountNotFound: as `Accounts.reach`.
             AccountSuspended: likewise.
             GasWalletTaken: the wallet is another's.
-            InsufficientScope: an API key would take required approvals away and may give none.
+            InsufficientScope: an API key would take limits away and may approve nothing.
             Invalid: names each field at fault.
         """
         fields: dict[str, Any] = rules.check_change(change, validate=self._validate)
@@ -105,11 +105,7 @@ class GasBank:
             if not await account_store.insert_account(connection, account):
                 before = await self._lock(connection, owner.id)
                 account = replace(before, **fields, updated_at=now)
-                approvals.check_may_require(
-                    caller.require_principal(),
-                    before.required_approvals,
-                    account.required_approvals,
-                )
+                approvals.check_may_loosen(caller.require_principal(), before, account)
                 await account_store.update_settings(connection, account)
             await self._audit.record(
                 connection,

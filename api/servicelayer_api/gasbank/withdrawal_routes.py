@@ -23,7 +23,7 @@ from servicelayer_api.web.pagination import Cursor, Pages
 
 BASE: Final = "/accounts/{account_id:str}/gasbank"
 READ: Final = {"scope": "gasbank:read"}
-WRITE: Final = {"scope": "gasbank:write"}
+WITHDRAW: Final = {"scope": "gasbank:withdraw"}
 _APPROVE: Final = {"scope": "gasbank:approve"}
 TAGS: Final = ["gasbank"]
 
@@ -54,7 +54,7 @@ async def get_withdrawal(
     operation_id="changeGasWithdrawal",
     summary="Cancel a withdrawal that settlement has not begun",
     tags=TAGS,
-    opt=WRITE,
+    opt=WITHDRAW,
 )
 async def change_withdrawal(
     request: Request[Any, Any, Any],
@@ -118,10 +118,10 @@ async def list_approvals(
     f"{BASE}/approvals/{{withdrawal_id:str}}",
     operation_id="decideGasWithdrawal",
     summary="Approve or reject a withdrawal",
-    description="Counted and written down is the credential, once: the user, the wallet, the API "
-    "key; `approver` is read for a platform token only, which names the person it speaks for. An "
-    "API key cannot approve what it asked for. `transaction.Approvals` lists the decisions that "
-    "stood before.",
+    description="Written down is the credential: the user, the wallet, the API key; `approver` is "
+    "read for a platform token only, which names the person it speaks for. Counted are people: a "
+    "key as who made it, a wallet as who registered it. An API key cannot approve what a key of "
+    "the same maker asked for. `transaction.Approvals` lists the decisions that stood before.",
     tags=TAGS,
     opt=_APPROVE,
     status_code=200,
@@ -172,7 +172,7 @@ async def list_dead_letters(
     operation_id="retryGasDeadLetter",
     summary="Hand a dead letter to settlement again",
     tags=TAGS,
-    opt=WRITE,
+    opt=WITHDRAW,
     status_code=200,
 )
 async def retry_dead_letter(
@@ -192,8 +192,10 @@ async def retry_dead_letter(
     f"{BASE}/deadletters/{{withdrawal_id:str}}",
     operation_id="deleteGasDeadLetter",
     summary="Give a dead letter up: the withdrawal is cancelled and its gas available again",
+    description="Only when the chain did not pay; an API key that is limited to scopes needs "
+    "`gasbank:approve`, because the gas can be withdrawn a second time.",
     tags=TAGS,
-    opt=WRITE,
+    opt=_APPROVE,
 )
 async def delete_dead_letter(
     request: Request[Any, Any, Any],

@@ -1,9 +1,9 @@
 """What an account API key may be limited to, and the hook that holds it there.
 
-A scope is an area and `read` or `write`; a route names the one it needs in its decorator
-(`opt={"scope": "secrets:read"}`). A key without a list has all scopes, and so has every other kind
-of credential. Below `/accounts` a route that names none is closed to limited keys: forgetting the
-scope of a route must not open it.
+A scope is an area and `read` or `write`, but that what moves money is told apart; a route names the
+one it needs in its decorator (`opt={"scope": "secrets:read"}`). A key without a list has all
+scopes, and so has every other kind of credential. Below `/accounts` a route that names none is
+closed to limited keys: forgetting the scope of a route must not open it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ AREAS: Final = (
     "wallets",
     "api-keys",
     "secrets",
-    "gasbank",
     "random",
     "pricefeeds",
     "datafeeds",
     "oracle",
 )
 SCOPES: Final = frozenset(
-    [f"{area}:{verb}" for area in AREAS for verb in ("read", "write")] + ["gasbank:approve"]
+    [f"{area}:{verb}" for area in AREAS for verb in ("read", "write")]
+    # Whoever pays out need not pay in, decide, or set what holds payments back.
+    + [f"gasbank:{verb}" for verb in ("read", "deposit", "withdraw", "approve", "limits")]
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from support.gas import WALLET, Gas, as_user, code, open_bank, run_script, run_sql
 from support.neo_wallet import NeoWallet
+from support.openapi_operations import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from servicelayer_api.local_postgres import LocalPostgres
     from support.gas import Bank
 
-WRITE = "gasbank:write"
+WITHDRAW = "gasbank:withdraw"
+LIMITS = "gasbank:limits"
 APPROVE = "gasbank:approve"
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 MIGRATION = MIGRATIONS / "0015_gas_withdrawals.sql"
+SCOPES_MIGRATION = next(MIGRATIONS.glob("*_gasbank_scopes.sql"))
 MAKERS_MIGRATION = next(MIGRATIONS.glob("*_credential_makers.sql"))
 
 
@@ -64,25 +67,92 @@ def decide(
     return client.post(f"{gas.base}/approvals/{withdrawal}", json=body)
 
 
-def test_a_key_that_writes_cannot_take_required_approvals_away(bank: Bank) -> None:
-    gas = Gas(bank, required_approvals=2)
+def test_a_payout_key_pays_out_and_does_nothing_else(bank: Bank) -> None:
+    gas = Gas(bank, daily_limit=5)
+    gas.deposit(10)
 
-    with using(gas, make_key(gas, WRITE)) as client:
-        for fewer in (1, 0, -1):
-            refused = require(gas, client, fewer)
+    with using(gas, make_key(gas, WITHDRAW)) as client:
+        assert ask(gas, client)
+        for path, body, scope in (
+            ("/deposit", {"gas_account_id": gas.id, "amount": 1_000_000}, "gasbank:deposit"),
+            ("", {"daily_limit": 0}, LIMITS),
+            ("", {"wallet_address": WALLET}, LIMITS),
+            (f"/approvals/{ask(gas, client)}", {"approve": True}, APPROVE),
+        ):
+            refused = client.post(f"{gas.base}{path}", json=body)
             assert (refused.status_code, code(refused)) == (403, "insufficient-scope")
+            assert refused.json()["scope"] == scope
+        discard = client.delete(f"{gas.base}/deadletters/{NOWHERE}")
+        assert discard.json()["scope"] == APPROVE
+    assert gas.get()[0]["DailyLimit"] == 5
+
+
+def test_nobody_but_the_platform_credits_a_deposit(bank: Bank) -> None:
+    gas = Gas(bank)
+    body = {"gas_account_id": gas.id, "amount": 1_000_000, "tx_id": "0x" + "a" * 64}
+    everything = [make_key(gas), make_key(gas, "gasbank:deposit")]
+
+    for key in everything:
+        with using(gas, key) as client:
+            refused = client.post(f"{gas.base}/deposit", json=body)
+            assert (refused.status_code, code(refused)) == (403, "deposit-unproven")
+            unknown = client.post(f"{gas.base}/deposit", json={**body, "gas_account_id": "x"})
+            assert code(unknown) == "deposit-unproven"
+    with as_user(bank, "ann") as ann:
+        assert code(ann.post(f"{gas.base}/deposit", json=body)) == "deposit-unproven"
+    assert gas.figures[0] == 0
+    with as_user(bank, "root") as root:
+        assert root.post(f"{gas.base}/deposit", json=body).status_code == 200
+    assert gas.figures[0] == 1_000_000
+
+
+def test_a_key_that_wrote_to_the_gas_bank_keeps_withdrawals_and_no_more(bank: Bank) -> None:
+    gas = Gas(bank)
+    key, other = make_key(gas, "accounts:read"), make_key(gas, LIMITS)
+    scopes = "SELECT scopes FROM account_api_keys WHERE id = $1::uuid"
+    run_sql(
+        bank.dsn,
+        "UPDATE account_api_keys SET scopes = ARRAY['gasbank:read', 'gasbank:write'] "
+        "WHERE id = $1::uuid",
+        key["id"],
+    )
+    run_script(bank.dsn, SCOPES_MIGRATION.read_text())
+
+    assert run_sql(bank.dsn, scopes, key["id"])[0]["scopes"] == ["gasbank:read", WITHDRAW]
+    assert run_sql(bank.dsn, scopes, other["id"])[0]["scopes"] == [LIMITS]
+    refused = bank.http.post(
+        f"/accounts/{gas.account}/api-keys", json={"name": "k", "scopes": ["gasbank:write"]}
+    )
+    assert (refused.status_code, code(refused)) == (400, "invalid-request")
+
+
+def test_a_key_that_sets_limits_cannot_take_them_away(bank: Bank) -> None:
+    gas = Gas(bank, required_approvals=2, daily_limit=5, min_balance=1)
+
+    with using(gas, make_key(gas, LIMITS)) as client:
+        for looser in (
+            {"required_approvals": 1},
+            {"required_approvals": -1},
+            {"daily_limit": 0},
+            {"daily_limit": -1},
+            {"daily_limit": 6},
+            {"min_balance": 0},
+            {"required_approvals": 3, "daily_limit": 0},
+        ):
+            refused = client.post(gas.base, json=looser)
+            assert (refused.status_code, code(refused)) == (403, "insufficient-scope"), looser
             assert refused.json()["scope"] == APPROVE
-        assert gas.get()[0]["RequiredApprovals"] == 2
         assert require(gas, client, 2).status_code == 200
         assert require(gas, client, 3).status_code == 200
-        assert client.post(gas.base, json={"min_balance": 1}).status_code == 200
-    assert gas.get()[0]["RequiredApprovals"] == 3
+        assert client.post(gas.base, json={"min_balance": 2}).status_code == 200
+    shown = gas.get()[0]
+    assert (shown["RequiredApprovals"], shown["DailyLimit"], shown["MinBalance"]) == (3, 5, 2)
 
 
 def test_approvers_and_people_take_required_approvals_away(bank: Bank) -> None:
     gas = Gas(bank, required_approvals=4)
 
-    with using(gas, make_key(gas, WRITE, APPROVE)) as client:
+    with using(gas, make_key(gas, LIMITS, APPROVE)) as client:
         assert require(gas, client, 3).status_code == 200
     with as_user(bank, "ann") as client:
         assert require(gas, client, 2).status_code == 200
@@ -115,7 +185,7 @@ def test_a_key_of_the_same_name_and_another_maker_approves_and_is_written_down_i
 ) -> None:
     gas = Gas(bank, required_approvals=1)
     gas.deposit(5)
-    key, sibling = make_key(gas, WRITE), make_key(gas, APPROVE)
+    key, sibling = make_key(gas, WITHDRAW), make_key(gas, APPROVE)
     with as_user(bank, "ann") as ann:
         other = make_key(gas, APPROVE, by=ann)
 

@@ -9,7 +9,7 @@ import pytest
 from servicelayer_api.errors import Invalid
 from servicelayer_api.gasbank import approvals
 from servicelayer_api.gasbank.approvals import Approver
-from servicelayer_api.gasbank.errors import ApproverUnknown, OwnWithdrawal
+from servicelayer_api.gasbank.errors import ApproverUnknown, DepositUnproven, OwnWithdrawal
 from servicelayer_api.gasbank.models import GasAccount, NewDecision, Transaction
 from servicelayer_api.gasbank.withdrawals import successor
 from servicelayer_api.ids import new_id
@@ -148,43 +148,81 @@ def test_what_nobody_is_known_to_have_made_approves_nothing() -> None:
         check(key("k-1", person=""), None)
 
 
+def account(**settings: int) -> GasAccount:
+    return GasAccount(
+        id=ACCOUNT,
+        account_id=ACCOUNT,
+        tenant="acme",
+        wallet_address="",
+        created_at=NOW,
+        updated_at=NOW,
+        **settings,
+    )
+
+
+SET = {"required_approvals": 2, "min_balance": 5, "daily_limit": 10}
+LOOSER = (
+    {"required_approvals": 1},
+    {"required_approvals": 0},
+    {"min_balance": 4},
+    {"min_balance": 0},
+    {"daily_limit": 0},
+    {"daily_limit": 11},
+    {"daily_limit": 9},
+)
+
+
+@pytest.mark.parametrize("change", LOOSER, ids=str)
+def test_limits_are_taken_away_by_approvers_only(change: dict[str, int]) -> None:
+    before, after = account(**SET), account(**{**SET, **change})
+    limits, approve = "gasbank:limits", "gasbank:approve"
+
+    with pytest.raises(InsufficientScope) as caught:
+        approvals.check_may_loosen(key("k-1", scopes=frozenset({limits})), before, after)
+    assert caught.value.scope == approve
+    approvals.check_may_loosen(key("k-1", scopes=frozenset({limits, approve})), before, after)
+    approvals.check_may_loosen(key("k-1"), before, after)
+    approvals.check_may_loosen(principal(CredentialKind.PASSWORD, "alice"), before, after)
+
+
+def test_limits_are_set_and_tightened_by_whoever_may_set_them() -> None:
+    limited = key("k-1", scopes=frozenset({"gasbank:limits"}))
+
+    approvals.check_may_loosen(limited, account(), account(**SET))
+    approvals.check_may_loosen(limited, account(**SET), account(**SET))
+    tighter = account(**{**SET, "required_approvals": 3, "min_balance": 6})
+    approvals.check_may_loosen(limited, account(**SET), tighter)
+
+
 @pytest.mark.parametrize(
-    ("scopes", "refused"),
+    ("kind", "tenant", "refused"),
     [
-        (frozenset({"gasbank:write"}), True),
-        (frozenset({"gasbank:write", "gasbank:approve"}), False),
-        (None, False),
+        (CredentialKind.STATIC, None, False),
+        (CredentialKind.PASSWORD, None, False),
+        (CredentialKind.PASSWORD, "acme", True),
+        (CredentialKind.WALLET, "acme", True),
+        (CredentialKind.KEY, "acme", True),
     ],
 )
-def test_required_approvals_are_lowered_by_approvers_only(
-    scopes: frozenset[str] | None, *, refused: bool
+def test_deposits_are_the_platform_s(
+    kind: CredentialKind, tenant: str | None, *, refused: bool
 ) -> None:
-    asked = key("k-1", scopes=scopes)
+    credential = Credential(user="u", role=Role.USER, kind=kind, tenant=tenant)
+    asked = Principal(credential=credential, tenant="acme")
 
-    approvals.check_may_require(asked, 1, 1)
-    approvals.check_may_require(asked, 1, 2)
-    if refused:
-        with pytest.raises(InsufficientScope) as caught:
-            approvals.check_may_require(asked, 2, 1)
-        assert caught.value.scope == "gasbank:approve"
-    else:
-        approvals.check_may_require(asked, 2, 0)
-    approvals.check_may_require(principal(CredentialKind.PASSWORD, "alice"), 2, 0)
+    if not refused:
+        approvals.check_may_deposit(asked)
+        return
+    with pytest.raises(DepositUnproven):
+        approvals.check_may_deposit(asked)
 
 
 def test_a_repeated_withdrawal_stays_that_of_whoever_asked_for_the_first() -> None:
     now = NOW
-    account = GasAccount(
-        id=new_id(),
-        account_id=new_id(),
-        tenant="acme",
-        wallet_address="",
-        created_at=now,
-        updated_at=now,
-    )
+    owned = account()
     first = Transaction(
         id=new_id(),
-        gas_account_id=account.id,
+        gas_account_id=owned.id,
         account_id=new_id(),
         tenant="acme",
         type="withdrawal",
@@ -198,7 +236,7 @@ def test_a_repeated_withdrawal_stays_that_of_whoever_asked_for_the_first() -> No
         requested_person="user:maker",
     )
 
-    following = successor(first, account, now)
+    following = successor(first, owned, now)
 
     assert following is not None
     assert following.requested_by == "account-key:k-1"
