@@ -77,7 +77,8 @@ def _kind_of(
             return errors.AlreadyExistsError
         if "FieldManagerConflict" in reasons:
             return errors.FieldConflictError
-        if "Precondition failed: UID" in message:
+        # The second is the answer to an apply that names the uid of an object that is gone.
+        if "Precondition failed: UID" in message or message.startswith("uid mismatch"):
             return errors.PreconditionError
         return errors.ConflictError
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

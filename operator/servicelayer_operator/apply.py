@@ -1,14 +1,18 @@
 """Making the cluster as the plan wants it, one object at a time.
 
 Invariants: server-side apply under one field manager, unforced first, so that a conflict with
-another manager is told in an event before it is overruled; an object that already says what is
+another manager is told in an event before it is overruled; what the cache does not know is looked
+up by name before it is made, and nothing is forced upon it; a write to a known object names its
+uid; an object that already says what is
 wanted is not written at all; a deletion names the uid that was meant; Secrets are only ever
 created. A refused write is a fact for the conditions (`ApplyError`), never the end of the round.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from servicelayer_operator import observability
 from servicelayer_operator.errors import (
@@ -20,13 +24,15 @@ from servicelayer_operator.errors import (
     NotFoundError,
     PreconditionError,
 )
+from servicelayer_operator.fields import intruders, is_ours_alone, take_over
 from servicelayer_operator.happenings import Happening
 from servicelayer_operator.kinds import find_kind
-from servicelayer_operator.observed import ApplyError, ChildFact, fingerprint
+from servicelayer_operator.live import part
+from servicelayer_operator.observed import ApplyError, ChildFact, fingerprint, observe_child
 from servicelayer_operator.plan import Applied, is_subset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from servicelayer_operator.cluster import Cluster
     from servicelayer_operator.facts import FactStore
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from servicelayer_operator.resource import ServiceLayer
     from servicelayer_operator.work_queue import Key
 
+ISSUED = "cert-manager.io/certificate-name"
 _LONGEST_MESSAGE = 500
 
 _log = observability.get_logger(__name__)
@@ -54,6 +61,9 @@ class Applier:
         self._facts = facts
         self._recorder = recorder
         self._memory: dict[Key, dict[ObjectKey, Applied]] = {}
+        self._making: WeakValueDictionary[tuple[str, ObjectKey], asyncio.Lock] = (
+            WeakValueDictionary()
+        )
 
     def memory(self, key: Key) -> Mapping[ObjectKey, Applied]:
         """What was applied for a ServiceLayer and how it looked then."""
@@ -81,11 +91,43 @@ class Applier:
             ):
                 continue
             live = await self._read(key.namespace, manifest.key)
-            if live is not None and is_subset(manifest.body, live):
+            if live is not None and is_subset(manifest.body, live) and is_ours_alone(live):
                 memory[manifest.key] = Applied(hash=manifest.hash, fingerprint=fingerprint(live))
 
+    async def survey(self, key: Key, names: Iterable[ObjectKey]) -> dict[ObjectKey, ChildFact]:
+        """Look up what stands at names at which this ServiceLayer has nothing.
+
+        The watch tells only of what carries our labels, and only of its own to each ServiceLayer.
+
+        Raises:
+            ClusterError: The API server could not be asked.
+        """
+        wanted = list(names)
+        found = await asyncio.gather(*(self._standing(key.namespace, name) for name in wanted))
+        return {child.key: child for child in found if child is not None}
+
+    async def _standing(self, namespace: str, key: ObjectKey) -> ChildFact | None:
+        known = self._facts.child(namespace, key)
+        if known is not None:
+            return known
+        try:
+            kind = find_kind(key.api_version, key.kind)
+            live = await self._cluster.get(kind, namespace, key.name)
+        except NotFoundError:
+            return None
+        # What cert-manager made is what it may write again.
+        return (
+            None if part(part(live, "metadata"), "annotations").get(ISSUED) else observe_child(live)
+        )
+
     async def apply(
-        self, resource: ServiceLayer, key: Key, manifest: Manifest, *, reason: str
+        self,
+        resource: ServiceLayer,
+        key: Key,
+        manifest: Manifest,
+        *,
+        reason: str,
+        uid: str | None = None,
     ) -> ApplyError | None:
         """Write one object.
 
@@ -94,14 +136,24 @@ class Applier:
             key: The same, as the queue names it.
             manifest: What is wanted.
             reason: Why the plan wants it written.
+            uid: The object that is meant; None when it is to be made.
         """
-        before = self._facts.child(key.namespace, manifest.key)
+        place = (key.namespace, manifest.key)
+        # Two ServiceLayers that want one name: the second must see what the first has made.
+        async with self._making.setdefault(place, asyncio.Lock()):
+            before = self._facts.child(*place)
+            if uid is None and before is not None and before.owner_uid != resource.metadata.uid:
+                return ApplyError(
+                    key=manifest.key, reason="NameConflict", message="made by another meanwhile"
+                )
+            try:
+                live, conflict = await self._write(resource, manifest, uid)
+            except ClusterError as error:
+                if _is_another(error):
+                    self._facts.forget_object(*place)
+                return _refused(manifest.key, error)
+            self._facts.record(live)
         remembered = manifest.key in self.memory(key)
-        try:
-            live, conflict = await self._write(resource, manifest, exists=before is not None)
-        except ClusterError as error:
-            return _refused(manifest.key, error)
-        self._facts.record(live)
         self._memory.setdefault(key, {})[manifest.key] = Applied(
             hash=manifest.hash, fingerprint=fingerprint(live)
         )
@@ -143,24 +195,46 @@ class Applier:
         return True
 
     async def _write(
-        self, resource: ServiceLayer, manifest: Manifest, *, exists: bool
+        self, resource: ServiceLayer, manifest: Manifest, uid: str | None
     ) -> tuple[dict[str, Any], bool]:
         """Apply, and tell whether fields had to be taken back from another manager."""
+        body = manifest.body
+        if uid is not None:
+            # The API server refuses it when another object has taken the name meanwhile.
+            body = {**body, "metadata": {**body["metadata"], "uid": uid}}
         try:
-            return await self._cluster.apply(manifest.body, force=False), False
+            live = await self._cluster.apply(body, force=False)
         except FieldConflictError as conflict:
-            await self._recorder.record(resource.metadata, _told(manifest.key, conflict))
-        except InvalidError:
-            if not exists:
+            if uid is None:
                 raise
-            # Merged with what somebody put into a keyed list (a Service's port 81 that is named as
-            # our port 80 is), the object is refused: the list is replaced first.
-            kind = find_kind(manifest.key.api_version, manifest.key.kind)
-            metadata = resource.metadata
-            await self._cluster.merge_patch(
-                kind, metadata.namespace, manifest.key.name, manifest.body
-            )
-        return await self._cluster.apply(manifest.body, force=True), True
+            told = "; ".join(f"{field} ({message})" for field, message in conflict.causes)
+        except InvalidError:
+            # What others put into a keyed list may clash with ours: a port of the same name.
+            if uid is None:
+                raise
+            told = ""
+        else:
+            told = "; ".join(intruders(live))
+            if not told:
+                return live, False
+        if told:
+            await self._recorder.record(resource.metadata, _told(manifest.key, told))
+        return await self._take_back(resource, manifest, body), True
+
+    async def _take_back(
+        self, resource: ServiceLayer, manifest: Manifest, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Book the content to us, so that applying ours removes what others put beside it."""
+        key, namespace = manifest.key, resource.metadata.namespace
+        kind = find_kind(key.api_version, key.kind)
+        live = await self._cluster.get(kind, namespace, key.name)
+        if live["metadata"]["uid"] == body["metadata"]["uid"] and intruders(live):
+            account = {
+                "resourceVersion": live["metadata"]["resourceVersion"],
+                "managedFields": take_over(live),
+            }
+            await self._cluster.merge_patch(kind, namespace, key.name, {"metadata": account})
+        return await self._cluster.apply(body, force=True)
 
     async def _read(self, namespace: str, key: ObjectKey) -> dict[str, Any] | None:
         kind = find_kind(key.api_version, key.kind)
@@ -173,9 +247,8 @@ class Applier:
         return live
 
 
-def _told(key: ObjectKey, conflict: FieldConflictError) -> Happening:
-    """Say who owns which fields; paths only, never values."""
-    fields = "; ".join(f"{field} ({message})" for field, message in conflict.causes)
+def _told(key: ObjectKey, fields: str) -> Happening:
+    """Say who manages which fields; paths only, never values."""
     note = f"{key}: taking back fields that others manage: {fields}"
     return Happening("Warning", "FieldConflict", "Apply", note)
 
@@ -186,8 +259,14 @@ def _refused(key: ObjectKey, error: ClusterError) -> ApplyError:
         key=key,
         reason=error.reason or type(error).__name__.removesuffix("Error"),
         message=str(error)[:_LONGEST_MESSAGE],
-        terminal=isinstance(error, (ForbiddenError, InvalidError)),
+        terminal=isinstance(error, (ForbiddenError, InvalidError)) and not _is_another(error),
     )
+
+
+def _is_another(error: ClusterError) -> bool:
+    """Whether the object that was meant is gone, or another has its name."""
+    changed = any(field == "metadata.uid" for field, _ in error.causes)
+    return changed or isinstance(error, PreconditionError)
 
 
 def _result(before: ChildFact | None, live: Mapping[str, Any], *, conflict: bool) -> str:

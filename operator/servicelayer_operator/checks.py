@@ -25,7 +25,7 @@ from servicelayer_operator.domain_checks import (
 from servicelayer_operator.failures import GRACE, clean
 from servicelayer_operator.manifests.manifest import Manifest
 from servicelayer_operator.observed import ApplyError, Observed
-from servicelayer_operator.plan import OTHER_OWNER, Plan
+from servicelayer_operator.plan import Plan
 from servicelayer_operator.resource import ServiceLayer
 from servicelayer_operator.retries import judge_migration, wanted_job
 
@@ -126,16 +126,13 @@ def _plan_only(situation: Situation) -> Verdict | None:
 
 def _name_conflict(situation: Situation) -> Verdict | None:
     """Children of a deleted resource of the same name go within seconds; a stranger's stay."""
-    for wait in situation.plan.wait:
-        if wait.gate is None and wait.reason == OTHER_OWNER:
-            since = held_since(situation.resource.status.get("conditions") or [], "NameConflict")
-            return bad(
-                "NameConflict",
-                f"{wait.key} belongs to another owner and is left alone. Delete or rename it, or "
-                "give this ServiceLayer another name.",
-                stalled=since is not None and situation.now - since >= GRACE,
-            )
-    return None
+    found = [wait.conflict for wait in situation.plan.wait if wait.conflict is not None]
+    if not found:
+        return None
+    conflict = next((item for item in found if not item.passing), found[0])
+    since = held_since(situation.resource.status.get("conditions") or [], conflict.reason)
+    held = since is not None and situation.now - since >= GRACE
+    return bad(conflict.reason, conflict.message, stalled=held or not conflict.passing)
 
 
 def _refused_writes(situation: Situation) -> Verdict | None:

@@ -48,6 +48,7 @@ SERVICE_LAYER = Kind(API_VERSION, KIND, PLURAL)
 SECRET = Kind("v1", "Secret", "secrets")
 POD = Kind("v1", "Pod", "pods")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 CUSTOM_RESOURCE_DEFINITION = Kind(
     "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"
@@ -68,7 +69,9 @@ CHILDREN: tuple[Kind, ...] = (
 
 WATCHED: tuple[Kind, ...] = (*CHILDREN, POD)
 
-_BY_NAME = {(kind.api_version, kind.kind): kind for kind in (SERVICE_LAYER, *WATCHED, LEASE, EVENT)}
+_BY_NAME = {
+    (kind.api_version, kind.kind): kind for kind in (SERVICE_LAYER, *WATCHED, CLAIM, LEASE, EVENT)
+}
 
 
 def find_kind(api_version: str, kind: str) -> Kind:

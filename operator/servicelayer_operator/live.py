@@ -51,10 +51,10 @@ def annotation(obj: Mapping[str, Any], name: str) -> str:
     return str(part(part(obj, "metadata"), "annotations").get(name, ""))
 
 
-def controller_uid(meta: Mapping[str, Any]) -> str | None:
-    """Return the uid of the owner that controls the object, None when nobody does."""
+def controller(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the owner reference that controls the object; empty when nobody does."""
     owners = items(meta, "ownerReferences")
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), None)
+    return next((owner for owner in owners if owner.get("controller")), NOTHING)
 
 
 def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from servicelayer_operator.live import (
     NOTHING,
     annotation,
     condition,
-    controller_uid,
+    controller,
     fingerprint,
     first,
     instant,
@@ -26,10 +26,15 @@ from servicelayer_operator.live import (
     part,
 )
 from servicelayer_operator.manifests.labels import (
+    ADOPT,
     APPLIED_HASH,
     COMPONENT,
+    FIELD_MANAGER,
+    INSTANCE,
+    MANAGED_BY,
     MIGRATION_ATTEMPT,
     MIGRATION_HASH,
+    POSTGRES,
     TEMPLATE_HASH,
 )
 from servicelayer_operator.manifests.manifest import Claim, ObjectKey
@@ -46,6 +51,9 @@ class ChildFact(msgspec.Struct, frozen=True, kw_only=True):
         applied_hash: The annotation of whoever applied it last; empty when stripped.
         fingerprint: Hash of the live object without what servers and controllers write.
         owner_uid: uid of the controller owner reference, None when there is none.
+        owner: The same as `Kind/name`, empty when there is none.
+        instance: The ServiceLayer that our labels name, empty without them.
+        adopt: The ServiceLayer that whoever owns the object hands it to.
         deleting: A deletion is under way.
     """
 
@@ -56,6 +64,9 @@ class ChildFact(msgspec.Struct, frozen=True, kw_only=True):
     applied_hash: str = ""
     fingerprint: str = ""
     owner_uid: str | None = None
+    owner: str = ""
+    instance: str = ""
+    adopt: str = ""
     deleting: bool = False
 
 
@@ -220,6 +231,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         children: Every object with our labels, owned or not, Secrets included.
+        strangers: What else stands at names that are wanted, as read in this round.
         deployment: The API Deployment, None when absent.
         postgres: The embedded database, None when absent.
         migration: The Job of the wanted attempt (the one in `desired`), None when absent.
@@ -233,6 +245,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     children: Mapping[ObjectKey, ChildFact] = msgspec.field(
+        default_factory=dict[ObjectKey, ChildFact]
+    )
+    strangers: Mapping[ObjectKey, ChildFact] = msgspec.field(
         default_factory=dict[ObjectKey, ChildFact]
     )
     deployment: DeploymentFact | None = None
@@ -250,14 +265,18 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 def observe_child(obj: Mapping[str, Any]) -> ChildFact:
     """Read what is common to all kinds. `obj` must carry apiVersion and kind."""
     meta = part(obj, "metadata")
+    annotations, owner = part(meta, "annotations"), controller(meta)
     return ChildFact(
         key=ObjectKey(api_version=obj["apiVersion"], kind=obj["kind"], name=meta["name"]),
         uid=meta.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),
         generation=meta.get("generation", 0),
-        applied_hash=part(meta, "annotations").get(APPLIED_HASH, ""),
+        applied_hash=annotations.get(APPLIED_HASH, ""),
         fingerprint=fingerprint(obj),
-        owner_uid=controller_uid(meta),
+        owner_uid=str(owner["uid"]) if owner else None,
+        owner=f"{owner.get('kind', '')}/{owner.get('name', '')}" if owner else "",
+        instance=_instance(obj["kind"], part(meta, "labels")),
+        adopt=annotations.get(ADOPT, ""),
         deleting="deletionTimestamp" in meta,
     )
 
@@ -361,6 +380,14 @@ def observe_secret(obj: Mapping[str, Any]) -> SecretFact:
         name=part(obj, "metadata").get("name", ""),
         keys=frozenset(key for key, value in part(obj, "data").items() if value),
     )
+
+
+def _instance(kind: str, labels: Mapping[str, Any]) -> str:
+    """Read whose the labels say that it is; a claim carries those of its StatefulSet's selector."""
+    ours = labels.get(MANAGED_BY) == FIELD_MANAGER or (
+        kind == "PersistentVolumeClaim" and labels.get(COMPONENT) == POSTGRES
+    )
+    return str(labels.get(INSTANCE, "")) if ours else ""
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ The invariants:
 - a manifest behind a closed gate is not applied, unless the live object already carries its hash:
   then only drift is repaired, and what was admitted before is never held back;
 - only objects whose controller owner reference carries our uid are pruned, and never a Secret or a
-  volume claim; an object of another owner is neither changed nor taken over;
+  volume claim; what `ownership.judge` calls a stranger's is neither changed nor taken over;
 - the order is that of `desired`; what is pruned comes sorted.
 """
 
@@ -15,8 +15,11 @@ from typing import Any, Final, cast
 import msgspec
 
 from servicelayer_operator.manifests.manifest import Gate, Manifest, ObjectKey
+from servicelayer_operator.manifests.names import names_of
 from servicelayer_operator.observed import ChildFact, JobState, Observed, SecretFact
+from servicelayer_operator.ownership import Conflict, companions, judge
 from servicelayer_operator.quantities import parse_quantity
+from servicelayer_operator.resource import ServiceLayer
 
 _NEVER_PRUNED: Final = frozenset({"Secret", "PersistentVolumeClaim"})
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "Job"})
@@ -26,7 +29,6 @@ _CLOSED: Final = {
     Gate.MIGRATED: "the database migration has not completed yet",
 }
 BEING_DELETED: Final = "the object of this name is still being deleted"
-OTHER_OWNER: Final = "an object of this name belongs to another owner"
 
 
 class Change(StrEnum):
@@ -35,6 +37,7 @@ class Change(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     REPAIR = "repair"
+    ADOPT = "adopt"
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +53,15 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest that is not applied yet: behind `gate`, or (None) because of another object."""
+    """A manifest that is not applied yet: behind `gate`, or (None) because of another object.
+
+    `conflict` is set where that object stands at the name `key` and is a stranger's.
+    """
 
     key: ObjectKey
     gate: Gate | None
     reason: str
+    conflict: Conflict | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +78,7 @@ def build_plan(
     desired: Sequence[Manifest],
     observed: Observed,
     applied: Mapping[ObjectKey, Applied],
-    owner_uid: str,
+    resource: ServiceLayer,
 ) -> Plan:
     """Compare what is wanted with what is there.
 
@@ -80,20 +87,27 @@ def build_plan(
         observed: The facts now.
         applied: The operator's memory. A key that is missing here is applied, unless whoever holds
             the live object has shown by `is_subset` that nothing differs and has put it in.
-        owner_uid: uid of the ServiceLayer: only its own children are pruned.
+        resource: Whose they are to be: only its own children are pruned.
     """
     gates = open_gates(desired, observed)
+    conflicts = find_conflicts(desired, observed, resource)
+    names = names_of(resource)
     apply: list[Manifest] = []
-    wait: list[Wait] = []
+    wait = [
+        Wait(key=key, gate=None, reason=conflict.message, conflict=conflict)
+        for key, conflict in conflicts.items()
+    ]
     unchanged: list[ObjectKey] = []
     reasons: dict[ObjectKey, Change] = {}
     for manifest in desired:
         key = manifest.key
-        live = observed.children.get(key)
-        hindrance = _hindrance(live, owner_uid)
-        change = _change(manifest, live, applied.get(key))
-        if live is None and manifest.only_if_present:
+        live = observed.children.get(key) or observed.strangers.get(key)
+        if key in conflicts or (live is None and manifest.only_if_present):
             continue
+        change = _change(manifest, live, applied.get(key))
+        if live is not None and key not in observed.children:
+            change = Change.ADOPT
+        hindrance = _hindrance(live, companions(manifest, names), conflicts)
         if hindrance:
             wait.append(Wait(key=key, gate=None, reason=hindrance))
         elif change is None:
@@ -105,21 +119,34 @@ def build_plan(
             reasons[key] = change
     return Plan(
         apply=tuple(apply),
-        prune=tuple(_prune(desired, observed, owner_uid)),
+        prune=tuple(_prune(desired, observed, resource.metadata.uid)),
         wait=tuple(wait),
         unchanged=tuple(unchanged),
         reasons=reasons,
     )
 
 
-def _hindrance(live: ChildFact | None, owner_uid: str) -> str | None:
-    if live is None:
-        return None
-    if live.deleting:
+def find_conflicts(
+    desired: Sequence[Manifest], observed: Observed, resource: ServiceLayer
+) -> dict[ObjectKey, Conflict]:
+    """Find what stands at wanted names and is a stranger's; what is going already is none."""
+    wanted = (observed.children.get(manifest.key) for manifest in desired)
+    there = {child.key: child for child in wanted if child is not None} | dict(observed.strangers)
+    judged = {
+        key: judge(child, resource.metadata)
+        for key, child in sorted(there.items())
+        if not child.deleting
+    }
+    return {key: conflict for key, conflict in judged.items() if conflict is not None}
+
+
+def _hindrance(
+    live: ChildFact | None, beside: Sequence[ObjectKey], conflicts: Mapping[ObjectKey, Conflict]
+) -> str | None:
+    if live is not None and live.deleting:
         return BEING_DELETED
-    if live.owner_uid is not None and live.owner_uid != owner_uid:
-        return OTHER_OWNER
-    return None
+    taken = next((key for key in beside if key in conflicts), None)
+    return f"it would take {taken}" if live is None and taken else None
 
 
 def _change(manifest: Manifest, live: ChildFact | None, memory: Applied | None) -> Change | None:

@@ -21,8 +21,9 @@ from servicelayer_operator.happenings import on_invalid, on_secret, transitions
 from servicelayer_operator.kinds import SERVICE_LAYER
 from servicelayer_operator.manifests import BuildInputs, Manifest, ObjectKey, build_all
 from servicelayer_operator.manifests.names import names_of
-from servicelayer_operator.observed import ApiFact, ApplyError, Observed
-from servicelayer_operator.plan import Plan, build_plan
+from servicelayer_operator.observed import ApiFact, ApplyError, ChildFact, Observed, SecretFact
+from servicelayer_operator.ownership import companions, judge
+from servicelayer_operator.plan import Change, Plan, build_plan
 from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
 from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
 
@@ -91,12 +92,11 @@ class Reconciler:
             return None
         errors: list[ApplyError] = []
         acting = resource.spec.mode == "Apply"
-        if acting:
-            await self._ensure_secrets(resource, key)
-        gathered = await self._gather(resource, key)
-        plan = self._plan(resource, key, gathered)
+        strangers = await self._ensure_secrets(resource, key, make=acting)
+        gathered = await self._gather(resource, key, strangers)
+        gathered, plan = await self._survey(resource, key, gathered)
         if acting and (plan.apply or plan.prune):
-            errors = await self._act(resource, key, plan)
+            errors = await self._act(resource, key, gathered.observed, plan)
             gathered = self._look_again(key, gathered, errors)
             plan = self._plan(resource, key, gathered)
         delay = await self._tell(resource, key, gathered, plan)
@@ -125,14 +125,36 @@ class Reconciler:
         if await self._write_status(key, old, new) is not None:
             await self._runtime.record(body["metadata"], on_invalid(refusal))
 
-    async def _ensure_secrets(self, resource: ServiceLayer, key: Key) -> None:
-        """Make the Secrets that are the operator's to make, once."""
-        name = names_of(resource)
-        if resource.spec.secrets.mode == "Generate" and self._missing(key, name.api_secret):
-            # bcrypt keeps a core busy for a quarter of a second: not on the event loop.
-            await self._make(resource, await asyncio.to_thread(generated_secret, resource))
-        if resource.spec.database.embedded and self._missing(key, name.postgres):
-            await self._make(resource, postgres_secret(resource))
+    async def _ensure_secrets(
+        self, resource: ServiceLayer, key: Key, *, make: bool
+    ) -> dict[ObjectKey, ChildFact]:
+        """Make the Secrets that are the operator's to make, once.
+
+        Returns:
+            What stands at their names and is a stranger's.
+        """
+        names, strangers = names_of(resource), dict[ObjectKey, ChildFact]()
+        makers = {
+            names.api_secret: generated_secret
+            if resource.spec.secrets.mode == "Generate"
+            else None,
+            names.postgres: postgres_secret if resource.spec.database.embedded else None,
+        }
+        for name, maker in makers.items():
+            if maker is None:
+                continue
+            there = await self._secret_at(key, name)
+            if there is not None and judge(there, resource.metadata) is not None:
+                strangers[there.key] = there
+            elif there is None and make:
+                # bcrypt keeps a core busy for a quarter of a second: not on the event loop.
+                await self._make(resource, await asyncio.to_thread(maker, resource))
+        return strangers
+
+    async def _secret_at(self, key: Key, name: str) -> ChildFact | None:
+        """The Secret of this name, looked up where the watch does not tell of it."""
+        known = self._runtime.facts.child(key.namespace, _secret_key(name))
+        return known or (await self._runtime.secrets.read(key.namespace, name)).child
 
     async def _make(self, resource: ServiceLayer, body: dict[str, Any]) -> None:
         made = await self._applier.create_once(body)
@@ -141,10 +163,9 @@ class Reconciler:
         if made:
             await self._runtime.recorder.record(resource.metadata, on_secret(name))
 
-    def _missing(self, key: Key, secret: str) -> bool:
-        return self._runtime.facts.child(key.namespace, _secret_key(secret)) is None
-
-    async def _gather(self, resource: ServiceLayer, key: Key) -> _Gathered:
+    async def _gather(
+        self, resource: ServiceLayer, key: Key, strangers: Mapping[ObjectKey, ChildFact]
+    ) -> _Gathered:
         """Collect what the builders, the plan and the checks need to know."""
         runtime, names = self._runtime, names_of(resource)
         ready = _is_ready(resource.status)
@@ -170,8 +191,9 @@ class Reconciler:
         migration = next((m.key for m in desired if m.key.kind == "Job"), None)
         observed = msgspec.structs.replace(
             runtime.facts.observed(key, migration),
-            secrets=api_secret.fact if api_secret.fact.exists else None,
-            database_secret=database.fact if database.fact.exists else None,
+            strangers=strangers,
+            secrets=_usable(api_secret, strangers),
+            database_secret=_usable(database, strangers),
             tls_secret=tls.fact if tls else None,
             api=await self._ask_api(key, before, api_secret, ready=ready),
         )
@@ -200,16 +222,38 @@ class Reconciler:
             stamp=(deployment.ready, deployment.updated, deployment.template),
         )
 
+    async def _survey(
+        self, resource: ServiceLayer, key: Key, gathered: _Gathered
+    ) -> tuple[_Gathered, Plan]:
+        """Plan, and look what stands at the names of all that is to be made."""
+        plan = self._plan(resource, key, gathered)
+        made = [item for item in plan.apply if plan.reasons[item.key] is Change.CREATE]
+        names = names_of(resource)
+        wanted = [name for item in made for name in (item.key, *companions(item, names))]
+        found = await self._applier.survey(key, wanted) if wanted else {}
+        if not found:
+            return gathered, plan
+        observed = msgspec.structs.replace(
+            gathered.observed, strangers={**gathered.observed.strangers, **found}
+        )
+        gathered = msgspec.structs.replace(gathered, observed=observed)
+        return gathered, self._plan(resource, key, gathered)
+
     def _plan(self, resource: ServiceLayer, key: Key, gathered: _Gathered) -> Plan:
         memory = self._applier.memory(key)
-        return build_plan(gathered.desired, gathered.observed, memory, resource.metadata.uid)
+        return build_plan(gathered.desired, gathered.observed, memory, resource)
 
-    async def _act(self, resource: ServiceLayer, key: Key, plan: Plan) -> list[ApplyError]:
+    async def _act(
+        self, resource: ServiceLayer, key: Key, observed: Observed, plan: Plan
+    ) -> list[ApplyError]:
         """Carry the plan out; one refused object does not keep the others back."""
         results: list[ApplyError | None] = []
         for manifest in plan.apply:
-            reason = plan.reasons.get(manifest.key, "")
-            results.append(await self._applier.apply(resource, key, manifest, reason=reason))
+            there = observed.children.get(manifest.key) or observed.strangers.get(manifest.key)
+            reason, uid = plan.reasons[manifest.key], there.uid if there else None
+            results.append(
+                await self._applier.apply(resource, key, manifest, reason=reason, uid=uid)
+            )
         results += [await self._applier.prune(key, child) for child in plan.prune]
         return [result for result in results if result is not None]
 
@@ -280,6 +324,12 @@ class Reconciler:
 
 def _secret_key(name: str) -> ObjectKey:
     return ObjectKey(api_version="v1", kind="Secret", name=name)
+
+
+def _usable(secret: SecretView, strangers: Mapping[ObjectKey, ChildFact]) -> SecretFact | None:
+    """The Secret's fact; None when it is missing or a stranger's."""
+    taken = secret.child is not None and secret.child.key in strangers
+    return secret.fact if secret.fact.exists and not taken else None
 
 
 def _is_ready(status: Mapping[str, Any]) -> bool:

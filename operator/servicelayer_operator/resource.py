@@ -31,6 +31,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "ServiceLayer"
 PLURAL: Final = "servicelayers"
+RESERVED_NAMES: Final = frozenset({"default", "kubernetes"})
 
 _LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -309,6 +310,12 @@ def decode(body: Mapping[str, Any]) -> ServiceLayer:
         resource = convert(dict(body), ServiceLayer)
     except ValidationError as exc:
         raise _refusal(str(exc)) from None
+    if resource.metadata.name in RESERVED_NAMES:
+        raise InvalidResource(
+            "metadata.name",
+            "belongs to Kubernetes: every namespace has a ServiceAccount default, and namespace "
+            "default a Service kubernetes; choose another name",
+        )
     for violation in violations(resource.spec):
         raise InvalidResource(violation.field, violation.message)
     return resource

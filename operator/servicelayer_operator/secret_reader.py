@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from servicelayer_operator.errors import NotFoundError
 from servicelayer_operator.kinds import SECRET
-from servicelayer_operator.observed import SecretFact, observe_secret
+from servicelayer_operator.observed import ChildFact, SecretFact, observe_child, observe_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,16 +33,23 @@ class SecretView:
 
     Attributes:
         fact: Its key names.
+        child: Whose it is; None when it is missing.
         resource_version: The version read.
         read_at: When, in monotonic seconds.
     """
 
-    __slots__ = ("_data", "fact", "read_at", "resource_version")
+    __slots__ = ("_data", "child", "fact", "read_at", "resource_version")
 
     def __init__(
-        self, fact: SecretFact, data: Mapping[str, bytes], resource_version: str, read_at: float
+        self,
+        fact: SecretFact,
+        data: Mapping[str, bytes],
+        resource_version: str,
+        read_at: float,
+        child: ChildFact | None = None,
     ) -> None:
         self.fact = fact
+        self.child = child
         self.resource_version = resource_version
         self.read_at = read_at
         self._data = dict(data)
@@ -139,4 +146,5 @@ class SecretReader:
             except binascii.Error:
                 data[key] = b""
         version = str(obj["metadata"].get("resourceVersion", ""))
-        return SecretView(observe_secret(obj), data, version, self._clock())
+        child = observe_child({**obj, "apiVersion": SECRET.api_version, "kind": SECRET.kind})
+        return SecretView(observe_secret(obj), data, version, self._clock(), child)

@@ -13,6 +13,7 @@ TABLE = {
     ("", "services"): EDIT,
     ("", "serviceaccounts"): EDIT,
     ("", "secrets"): EDIT,
+    ("", "persistentvolumeclaims"): ("get",),
     ("", "pods"): LOOK,
     ("apps", "deployments"): EDIT,
     ("apps", "statefulsets"): EDIT,

@@ -91,6 +91,12 @@ class KubeApi:
         headers = {"Content-Type": "application/merge-patch+json"}
         return self._http.patch(path, content=json.dumps(body), headers=headers).is_success
 
+    def try_json_patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Patch an object by operations; None when the server refuses them."""
+        headers = {"Content-Type": "application/json-patch+json"}
+        response = self._http.patch(path, content=json.dumps(operations), headers=headers)
+        return response.json() if response.is_success else None
+
     def delete(self, path: str) -> None:
         """Delete an object."""
         self._http.delete(path).raise_for_status()

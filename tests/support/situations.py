@@ -106,6 +106,8 @@ def child(manifest: Manifest, **changes: Any) -> ChildFact:
         applied_hash=manifest.hash,
         fingerprint=f"live-{manifest.hash}",
         owner_uid=UID,
+        owner="ServiceLayer/shop",
+        instance="shop",
     )
     return msgspec.structs.replace(fact, **changes)
 
@@ -241,7 +243,7 @@ def migrated_status(resource: ServiceLayer) -> dict[str, Any]:
 def plan_of(resource: ServiceLayer, observed: Observed) -> Plan:
     """Plan as the operator does whose memory holds all that was applied."""
     desired = desired_of(resource)
-    return build_plan(desired, observed, memory_of(desired), UID)
+    return build_plan(desired, observed, memory_of(desired), resource)
 
 
 def judge(resource: ServiceLayer, observed: Observed, now: datetime = NOW) -> dict[str, Condition]:

@@ -21,6 +21,8 @@ SECRET_FINGERPRINT: Final = f"{PREFIX}secret-fingerprint"
 MIGRATION_HASH: Final = f"{PREFIX}migration-hash"
 MIGRATION_ATTEMPT: Final = f"{PREFIX}migration-attempt"
 RETRY_MIGRATION: Final = f"{PREFIX}retry-migration"
+ADOPT: Final = f"{PREFIX}adopt"
+"""On an object of somebody else: `namespace/name` or uid of the ServiceLayer that may have it."""
 
 NAME: Final = "app.kubernetes.io/name"
 INSTANCE: Final = "app.kubernetes.io/instance"

@@ -19,6 +19,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         database_secret: The Secret with the connection string.
         database_key: The key in it.
         tls_secret: The certificate of the Ingress; empty without TLS.
+        issued_secret: The same when cert-manager is to write it; empty otherwise.
     """
 
     base: str
@@ -29,13 +30,14 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     database_secret: str
     database_key: str
     tls_secret: str
+    issued_secret: str
 
 
 def names_of(resource: ServiceLayer) -> Names:
     """Name all children of the resource."""
     base, spec = resource.metadata.name, resource.spec
     existing, own_database = spec.secrets.existing, spec.database.secret_ref
-    postgres = f"{base}-postgres"
+    postgres, tls = f"{base}-postgres", spec.expose.tls
     return Names(
         base=base,
         config_map=f"{base}-config",
@@ -45,6 +47,7 @@ def names_of(resource: ServiceLayer) -> Names:
         database_secret=own_database.name if own_database else postgres,
         database_key=own_database.key if own_database else DATABASE_URL,
         tls_secret=_tls_secret(resource),
+        issued_secret=_tls_secret(resource) if tls and tls.issuer_ref else "",
     )
 
 

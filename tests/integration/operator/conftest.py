@@ -156,7 +156,9 @@ class Scene:
 
     def child_path(self, kind: str, name: str) -> str:
         """Where a child is."""
-        group, plural = KINDS[kind]
+        group, plural = (
+            (CORE, "persistentvolumeclaims") if kind == "PersistentVolumeClaim" else KINDS[kind]
+        )
         return f"{group}/namespaces/{self.namespace}/{plural}/{name}"
 
     def everything(self) -> dict[str, dict[str, dict[str, Any]]]:

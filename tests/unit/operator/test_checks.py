@@ -218,7 +218,7 @@ def test_plan_mode_tells_whether_anything_differs() -> None:
     assert judge(resource, pending)["Planned"].reason == "ChangesPending"
 
 
-def test_a_stranger_of_the_same_name_stalls_only_after_a_grace() -> None:
+def test_a_child_of_a_deleted_resource_of_the_same_name_stalls_only_after_a_grace() -> None:
     status = {
         "conditions": [
             {
@@ -232,7 +232,7 @@ def test_a_stranger_of_the_same_name_stalls_only_after_a_grace() -> None:
     fresh, held = layer(EMBEDDED), layer(EMBEDDED, status=status)
     service = find(desired_of(fresh), "Service", "shop")
     children = dict(converged(fresh).children)
-    children[service.key] = child(service, owner_uid="another")
+    children[service.key] = child(service, owner_uid="deleted before")
 
     first = judge(fresh, converged(fresh, children=children))
     later = judge(held, converged(held, children=children))

@@ -41,12 +41,16 @@ def live(kind: str = "Service", **metadata: Any) -> dict[str, Any]:
 def test_what_is_common_to_all_children_is_read() -> None:
     owners = [
         {"uid": "onlooker"},
-        {"uid": "owner", "controller": True},
+        {"uid": "owner", "controller": True, "kind": "ServiceLayer", "name": "other"},
     ]
     obj = live(
         generation=4,
+        labels={
+            "app.kubernetes.io/managed-by": "servicelayer-operator",
+            "app.kubernetes.io/instance": "shop",
+        },
         ownerReferences=owners,
-        annotations={f"{PREFIX}applied-hash": "h"},
+        annotations={f"{PREFIX}applied-hash": "h", f"{PREFIX}adopt": "trade/shop"},
         deletionTimestamp=AT,
     )
 
@@ -58,6 +62,9 @@ def test_what_is_common_to_all_children_is_read() -> None:
         applied_hash="h",
         fingerprint=fingerprint(obj),
         owner_uid="owner",
+        owner="ServiceLayer/other",
+        instance="shop",
+        adopt="trade/shop",
         deleting=True,
     )
 

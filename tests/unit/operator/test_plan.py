@@ -16,7 +16,6 @@ from servicelayer_operator.observed import (
 )
 from servicelayer_operator.plan import (
     BEING_DELETED,
-    OTHER_OWNER,
     Change,
     Plan,
     build_plan,
@@ -57,7 +56,7 @@ def planned(
     """Plan for `new` while everything is as `old` wanted it."""
     observed = msgspec.structs.replace(converged(old), **facts)
     memory = memory_of(desired_of(old))
-    return build_plan(desired or desired_of(new), observed, memory, UID)
+    return build_plan(desired or desired_of(new), observed, memory, new)
 
 
 def kinds(plan: Plan) -> list[str]:
@@ -83,7 +82,7 @@ def test_a_first_round_applies_in_order_what_no_gate_holds() -> None:
         secrets=SecretFact(name="shop-secrets", keys=converged(resource).secrets.keys),
         database_secret=converged(resource).database_secret,
     )
-    plan = build_plan(build_all(resource, INPUTS), observed, {}, UID)
+    plan = build_plan(build_all(resource, INPUTS), observed, {}, resource)
 
     assert kinds(plan) == [
         "ServiceAccount",
@@ -103,7 +102,7 @@ def test_a_first_round_applies_in_order_what_no_gate_holds() -> None:
 def test_the_job_starts_once_the_database_is_ready() -> None:
     resource = layer(EMBEDDED)
     observed = converged(resource, children={}, migration=None)
-    plan = build_plan(desired_of(resource), observed, {}, UID)
+    plan = build_plan(desired_of(resource), observed, {}, resource)
 
     assert "Job" in kinds(plan)
     assert waits(plan) == {"Deployment": Gate.MIGRATED}
@@ -171,7 +170,7 @@ def test_an_optional_key_may_be_missing() -> None:
     keys = frozenset({"API_TOKENS", "AUTH_JWT_SECRET", "SECRET_ENCRYPTION_KEY"})
     resource = layer(spec)
     observed = converged(resource, secrets=SecretFact(name="keys", keys=keys), children={})
-    plan = build_plan(desired_of(resource), observed, {}, UID)
+    plan = build_plan(desired_of(resource), observed, {}, resource)
 
     assert "Deployment" in kinds(plan)
 
@@ -186,7 +185,7 @@ def test_one_secret_may_hold_everything() -> None:
     fact = SecretFact(name="all", keys=keys)
     observed = converged(resource, secrets=fact, database_secret=fact, children={})
 
-    assert "Deployment" in kinds(build_plan(desired_of(resource), observed, {}, UID))
+    assert "Deployment" in kinds(build_plan(desired_of(resource), observed, {}, resource))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ def test_drift_is_repaired_even_behind_a_closed_gate() -> None:
 
 def test_what_the_operator_does_not_remember_is_applied_again() -> None:
     resource = layer(EMBEDDED)
-    plan = build_plan(desired_of(resource), converged(resource), {}, UID)
+    plan = build_plan(desired_of(resource), converged(resource), {}, resource)
 
     assert len(plan.apply) == len(desired_of(resource))
     assert set(plan.reasons.values()) == {Change.REPAIR}
@@ -292,21 +291,60 @@ def test_what_is_not_ours_or_cannot_be_made_again_is_never_pruned(
     assert plan_of(resource, replaced(converged(resource), key, fact)).prune == ()
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [({"deleting": True}, BEING_DELETED), ({"owner_uid": "another"}, OTHER_OWNER)],
-)
-def test_an_object_that_is_going_or_not_ours_is_waited_for(
-    changes: dict[str, Any], reason: str
-) -> None:
+def test_an_object_that_is_going_is_waited_for() -> None:
     resource = layer(EMBEDDED)
     service = find(desired_of(resource), "Service", "shop")
-    plan = plan_of(resource, replaced(converged(resource), service.key, child(service, **changes)))
+    going = child(service, deleting=True)
+    plan = plan_of(resource, replaced(converged(resource), service.key, going))
 
     assert [(wait.key, wait.gate, wait.reason) for wait in plan.wait] == [
-        (service.key, None, reason)
+        (service.key, None, BEING_DELETED)
     ]
     assert plan.apply == ()
+
+
+STRANGERS = {"owner_uid": None, "owner": "", "instance": "", "applied_hash": "", "fingerprint": "x"}
+
+
+@pytest.mark.parametrize("kind", [m.key.kind for m in desired_of(layer(EXPOSED))])
+def test_a_stranger_at_a_wanted_name_is_waited_for_and_named(kind: str) -> None:
+    resource = layer(EXPOSED)
+    manifest = next(m for m in desired_of(resource) if m.key.kind == kind)
+    before = replaced(converged(resource), manifest.key, None)
+    stranger = child(manifest, **STRANGERS)
+    plan = plan_of(resource, msgspec.structs.replace(before, strangers={manifest.key: stranger}))
+
+    (wait,) = plan.wait
+    assert wait.conflict is not None
+    assert (wait.key, wait.conflict.reason) == (manifest.key, "NameTaken")
+    assert manifest.key not in [m.key for m in plan.apply]
+    assert f"wait {manifest.key}: {manifest.key} is there already" in explain(plan)[-1]
+
+
+def test_a_stranger_that_is_handed_over_is_adopted() -> None:
+    resource = layer(EMBEDDED)
+    service = find(desired_of(resource), "Service", "shop")
+    given = child(service, **{**STRANGERS, "adopt": "market/shop"})
+    before = replaced(converged(resource), service.key, None)
+    plan = plan_of(resource, msgspec.structs.replace(before, strangers={service.key: given}))
+
+    assert explain(plan) == ["adopt Service/shop"]
+
+
+def test_a_strangers_claim_keeps_the_database_from_being_made() -> None:
+    resource = layer(EMBEDDED)
+    database = find(desired_of(resource), "StatefulSet")
+    key = ObjectKey(api_version="v1", kind="PersistentVolumeClaim", name="data-shop-postgres-0")
+    before = replaced(converged(resource), database.key, None)
+    plan = plan_of(
+        resource, msgspec.structs.replace(before, strangers={key: ChildFact(key=key, uid="c")})
+    )
+
+    assert plan.apply == ()
+    assert [(str(wait.key), wait.conflict is not None) for wait in plan.wait] == [
+        ("PersistentVolumeClaim/data-shop-postgres-0", True),
+        ("StatefulSet/shop-postgres", False),
+    ]
 
 
 def test_an_object_without_owner_is_adopted() -> None:
@@ -325,7 +363,9 @@ def test_a_new_stateful_set_is_migrated_while_the_old_pods_are_left_alone() -> N
     observed = converged(
         resource, migration=None, postgres=StatefulSetFact(uid="new", wanted=1, ready=1)
     )
-    plan = build_plan(build_all(resource, inputs), observed, memory_of(desired_of(resource)), UID)
+    plan = build_plan(
+        build_all(resource, inputs), observed, memory_of(desired_of(resource)), resource
+    )
 
     assert kinds(plan) == ["Job"]
     assert plan.wait == ()
