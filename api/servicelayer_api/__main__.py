@@ -1,6 +1,7 @@
-"""The command line: `serve`, `dev`, `migrate`, `openapi`, `verify`, `version`.
+"""The command line: `serve`, `dev`, `migrate`, `health`, `openapi`, `verify`, `version` and more.
 
-The guide's own spellings (`-dsn X -migrate`) are understood too.
+The guide's own spellings (`appserver -dsn X -migrate`) are understood too; with nothing but the
+database configured that migrates and ends.
 
 Exit codes of `migrate`, which the operator reads: 0 done, 2 bad configuration, 3 database
 unreachable, 4 database refuses the login, 5 a migration failed, 6 database too old. Whoever refuses
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from servicelayer_api import settings_checks, settings_loader, workers
+from servicelayer_api import health, settings_checks, settings_loader, workers
 from servicelayer_api.settings import Secret, Settings, SettingsError
 from servicelayer_api.version import VERSION, build_info
 
@@ -85,6 +86,9 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="run pending migrations and end")
     _database_options(migrate)
     migrate.set_defaults(run=_migrate)
+    probe = commands.add_parser("health", help="ask the server here how it is; for health checks")
+    health.add_arguments(probe)
+    probe.set_defaults(run=_health)
     dev = commands.add_parser("dev", help="serve here with a PostgreSQL and secrets of its own")
     dev.add_argument("--data", type=Path, help="folder for database and secrets")
     dev.add_argument("--addr", help="listen here instead of 127.0.0.1:8080")
@@ -149,8 +153,19 @@ def _load(arguments: argparse.Namespace) -> Settings:
     return settings_loader.load(environ)
 
 
+def _health(arguments: argparse.Namespace) -> int:
+    return health.run(arguments, _load(arguments))
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     settings = _load(arguments)
+    if arguments.migrate == "true" and settings_checks.only_database(settings):
+        print(  # noqa: T201 - progress of a command
+            "only the database is configured: migrating without serving; "
+            "set API_TOKENS and SECRET_ENCRYPTION_KEY to serve",
+            flush=True,
+        )
+        return _migrate(arguments)
     settings_checks.check_serve(settings)
     if settings.web_workers == 1:
         return _run_server(settings)
@@ -165,9 +180,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _run_server(settings: Settings, on_ready: Callable[[], None] | None = None) -> int:
-    import uvloop  # noqa: PLC0415 - `migrate` and `version` start quicker without the server
+    import structlog  # noqa: PLC0415 - `migrate` and `version` start quicker without the server
+    import uvloop  # noqa: PLC0415 - as above
 
-    from servicelayer_api import observability  # noqa: PLC0415 - as above
+    from servicelayer_api import observability, settings_oddities  # noqa: PLC0415 - as above
     from servicelayer_api.server import ApiServer, PortTaken  # noqa: PLC0415 - as above
 
     async def run() -> int:
@@ -178,6 +194,8 @@ def _run_server(settings: Settings, on_ready: Callable[[], None] | None = None) 
         return code
 
     observability.configure(settings)
+    for oddity in settings_oddities.find_oddities(os.environ):
+        structlog.get_logger(__name__).warning("a variable is ignored", reason=oddity)
     try:
         return uvloop.run(run())
     except PortTaken as exc:

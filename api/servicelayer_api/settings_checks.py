@@ -42,6 +42,18 @@ def check_database(settings: Settings) -> None:
         raise SettingsError(f"DATABASE_URL: {fault}")
 
 
+def only_database(settings: Settings) -> bool:
+    """Whether nothing is set of what serving needs beside the database."""
+    return not any(
+        (
+            settings.api_tokens,
+            settings.auth_users,
+            settings.auth_jwt_secret,
+            settings.secret_encryption_key,
+        )
+    )
+
+
 def check_serve(settings: Settings) -> None:
     """Check what serving needs.
 

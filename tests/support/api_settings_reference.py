@@ -22,8 +22,8 @@ The environment of `servicelayer-api`, generated from the program's settings str
   `ORACLE_TTL_SECONDS`. Unknown keys are refused with their path.
 - A setting marked *secret* is also read from the file that `<NAME>_FILE` names, and never logged.
 - Durations are written `15s`, `1h30m` or `250ms`; a plain number is seconds.
-- Settings of the oracle, the gas bank, the feeds, Neo and RocketMQ are read and checked today; the
-  modules that use them are not in this version.
+- Settings of Neo and RocketMQ are read and checked, and have no effect in this version; the log
+  says so when one is set. A variable that looks like a misspelt setting is named in the log, too.
 
 | variable | kind | default | meaning |
 | --- | --- | --- | --- |

@@ -10,6 +10,8 @@ changed, removed, added or moved later is found, whoever did it.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from servicelayer_api.audit.signing import SigningKey
 from servicelayer_api.audit.sink import FileSink
 from servicelayer_api.audit.worker import database_writer, file_writer, sealing
 from servicelayer_api.web.feature import Feature, Worker
-from servicelayer_api.web.modules import Module
+from servicelayer_api.web.modules import Module, NotReady
 
 if TYPE_CHECKING:
     from servicelayer_api.web.feature import Core
@@ -47,8 +49,11 @@ def build(core: Core, audit: AuditLog) -> Feature:
         Worker("audit-database", database_writer(audit)),
         Worker("audit-sealing", sealing(sealer)),
     ]
+    files: list[Module] = []
     if path:
-        workers.append(Worker("audit-file", file_writer(audit, FileSink(Path(path)))))
+        sink = FileSink(Path(path))
+        workers.append(Worker("audit-file", file_writer(audit, sink)))
+        files.append(_file_module(path, sink))
     return Feature(
         name="audit",
         routes=ROUTES,
@@ -63,6 +68,20 @@ def build(core: Core, audit: AuditLog) -> Feature:
                 depends_on=("store",),
                 probe=sealer.probe,
                 figures=sealer.figures,
-            )
+            ),
+            *files,
         ],
     )
+
+
+def _file_module(path: str, sink: FileSink) -> Module:
+    async def probe() -> None:
+        try:
+            await asyncio.to_thread(sink.check)
+        except OSError as exc:
+            raise NotReady(
+                f"AUDIT_LOG_PATH={path} cannot be written ({exc.strerror}): the folder must exist "
+                f"and user {os.getuid()} must be allowed to write there; lines are lost meanwhile"
+            ) from exc
+
+    return Module(name="audit-file", domain="audit", layer="runner", probe=probe)

@@ -34,6 +34,14 @@ class FileSink:
         self._missing = 0
         self._torn = False
 
+    def check(self) -> None:
+        """See whether the file can be written, without writing to it.
+
+        Raises:
+            OSError: it cannot.
+        """
+        os.close(os.open(self._path, _FLAGS, _MODE))
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Write a batch.
 

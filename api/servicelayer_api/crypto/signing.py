@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Final
 
 from nacl import exceptions
@@ -17,6 +18,9 @@ SEED_BYTES: Final = 32
 PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
+# What stands before the seed in DER: version 0, the object identifier 1.3.101.112, two lengths.
+_PKCS8: Final = bytes.fromhex("302e020100300506032b657004220420")
+_PEM: Final = re.compile(r"-----(BEGIN|END) PRIVATE KEY-----|\s")
 _PAIR_BYTES: Final = SEED_BYTES + PUBLIC_KEY_BYTES
 
 
@@ -59,7 +63,9 @@ def parse_private_key(text: str) -> bytes:
     """Read a private key.
 
     Args:
-        text: Its seed of 32 bytes, or seed and public key together, in hex or in either base64.
+        text: Its seed of 32 bytes, or seed and public key together, in hex or in either base64; or
+            PKCS#8 (RFC 8410), as `openssl genpkey -algorithm ed25519` writes it: PEM, or its
+            base64 without the lines around it.
 
     Returns:
         The seed, 32 bytes.
@@ -67,9 +73,12 @@ def parse_private_key(text: str) -> bytes:
     Raises:
         KeyFormatError: It is something else, or the public key is another's.
     """
-    given = _decode(text.strip())
+    given = _decode(_unwrap(text))
+    given = given.removeprefix(_PKCS8)
     if len(given) not in {SEED_BYTES, _PAIR_BYTES}:
-        raise KeyFormatError("is not 32 or 64 bytes in base64 or hex")
+        raise KeyFormatError(
+            "is not 32 or 64 bytes in base64 or hex, nor an Ed25519 key as openssl writes it"
+        )
     seed, public = given[:SEED_BYTES], given[SEED_BYTES:]
     if public and public != SigningKey(seed).public:
         raise KeyFormatError("holds a public half that does not belong to its private half")
@@ -86,6 +95,12 @@ def parse_public_key(text: str) -> bytes:
     if len(public) != PUBLIC_KEY_BYTES:
         raise KeyFormatError("the public key is not 32 bytes in base64 or hex")
     return public
+
+
+def _unwrap(text: str) -> str:
+    """Take off what a PEM file has around the base64, and its line breaks, written out or not."""
+    lines = text.replace("\\n", "\n").split()
+    return "".join(lines) if "-----BEGIN" not in text else _PEM.sub("", " ".join(lines))
 
 
 def _decode(text: str) -> bytes:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -248,6 +250,27 @@ def test_what_cannot_be_drawn_is_refused_by_field(new: NewDraw, field: str) -> N
 )
 def test_a_private_key_is_read_in_hex_and_base64_with_or_without_its_public_half(text: str) -> None:
     assert parse_private_key(f" {text}\n") == SEED
+
+
+@pytest.mark.parametrize("form", ["pem", "one line", "base64 alone", "line breaks written out"])
+def test_a_private_key_is_read_as_openssl_writes_it(form: str) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(SEED)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    lines = pem.strip().splitlines()
+    forms = {
+        "pem": pem,
+        "one line": " ".join(lines),
+        "base64 alone": lines[1],
+        "line breaks written out": "\\n".join(lines),
+    }
+    assert parse_private_key(forms[form]) == SEED
+
+
+def test_a_private_key_of_another_kind_is_refused() -> None:
+    key = X25519PrivateKey.from_private_bytes(SEED)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(ValueError, match="is not 32 or 64 bytes"):
+        parse_private_key(pem)
 
 
 def test_a_pair_that_does_not_belong_together_is_refused() -> None:
