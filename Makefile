@@ -83,6 +83,10 @@ bench: setup ## The product beside a plain peer, under load: BENCH="list deposit
 	@.ci/bench
 	@$(PY) -m load.bench $(BENCH)
 
+.PHONY: bench-attack
+bench-attack: setup ## Attacks from the loopback with an honest client beside each: ATTACK="idle --seconds 5"
+	@$(PY) -m load.attack $(ATTACK)
+
 .PHONY: bench-faults
 bench-faults: setup ## Ledger, deposits and replicas under crashes, full size: FAULTS="--quick"
 	@$(PY) -m load.faults $(FAULTS)

@@ -170,10 +170,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     if settings.web_workers == 1:
         return _run_server(settings)
 
-    from servicelayer_api.server import PortTaken, require_free  # noqa: PLC0415 - as below
+    from servicelayer_api.listeners import PortTaken, require_free  # noqa: PLC0415 - as below
 
     try:
-        require_free(settings.listen_addr)
+        require_free(settings.listen_addr, "LISTEN_ADDR")
+        if settings.probe_addr:
+            require_free(settings.probe_addr, "PROBE_ADDR")
     except PortTaken as exc:
         return _refuse("PortInUse", str(exc), _BAD_CONFIGURATION)
     return workers.run(settings.web_workers, arguments.words)
@@ -184,7 +186,8 @@ def _run_server(settings: Settings, on_ready: Callable[[], None] | None = None) 
     import uvloop  # noqa: PLC0415 - as above
 
     from servicelayer_api import observability, settings_oddities  # noqa: PLC0415 - as above
-    from servicelayer_api.server import ApiServer, PortTaken  # noqa: PLC0415 - as above
+    from servicelayer_api.listeners import PortTaken  # noqa: PLC0415 - as above
+    from servicelayer_api.server import ApiServer  # noqa: PLC0415 - as above
 
     async def run() -> int:
         server = ApiServer(settings, on_ready)

@@ -152,8 +152,10 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "asyncio", "granian", "_granian"):
+    for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    # It warns of what clients send, which is no news: whoever likes could fill the log with it.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _renderers(log_format: str) -> list[structlog.types.Processor]:

@@ -9,37 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
+import time
 from typing import TYPE_CHECKING
 
 import structlog
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from servicelayer_api.app import create_app
 from servicelayer_api.db.migrations import load_migrations
 from servicelayer_api.db.migrator import DatabaseUnreachable, MigrationError, Migrator
 from servicelayer_api.errors import ServiceError
+from servicelayer_api.listeners import Listener, bind, make_guard, make_probe_guard
 from servicelayer_api.settings import SettingsError
+from servicelayer_api.web.probes import Probes
 from servicelayer_api.workers import is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servicelayer_api.settings import Address, Settings
+    from servicelayer_api.settings import Settings
     from servicelayer_api.web.application import Application
 
-_BACKLOG = 1024
-_EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - what an empty host means, as in `:8080`
 _POLL = 0.05
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
+# Of the grace period, for connections that are still open when no request is in flight any more.
+_GRACE_FOR_CONNECTIONS = 0.2
 
 _log = structlog.get_logger(__name__)
-
-
-class PortTaken(Exception):
-    """The address to listen on cannot be used; the message is one line for a person."""
 
 
 class StartRefused(Exception):
@@ -79,17 +75,18 @@ class ApiServer:
             The exit code: 0, or that of what stopped the start.
 
         Raises:
-            PortTaken: The address cannot be listened on.
+            PortTaken: An address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        server = self._make_server()
-        serving = asyncio.create_task(server.serve(), name="http")
+        listeners = self._listen()
+        # The probes' listener comes first and goes last.
+        serving = [asyncio.create_task(one.serve(), name="http") for one in listeners]
         migrating = asyncio.create_task(self._prepare(), name="migrate")
         announcing = asyncio.create_task(self._announce(), name="announce")
         signalled = asyncio.create_task(self._signalled.wait(), name="signal")
-        await asyncio.wait({serving, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*serving, signalled}, return_when=asyncio.FIRST_COMPLETED)
         for task in (migrating, announcing):
             task.cancel()
         if signalled.done():
@@ -98,28 +95,34 @@ class ApiServer:
             self._exit_code = self._exit_code or 1
             _log.error("the HTTP server ended by itself")
         signalled.cancel()
-        server.stop()
+        for listener, task in reversed(list(zip(listeners, serving, strict=True))):
+            listener.stop()
+            await self._end(task)
+        await asyncio.gather(migrating, announcing, signalled, return_exceptions=True)
+        return self._exit_code
+
+    async def _end(self, serving: asyncio.Task[None]) -> None:
         try:
             async with asyncio.timeout(self._settings.shutdown_grace_seconds):
                 await serving
         except TimeoutError:
             _log.warning("the grace period is over; what is left is cut off")
-        await asyncio.gather(migrating, announcing, signalled, return_exceptions=True)
-        return self._exit_code
 
-    def _make_server(self) -> Server:
-        address = self._settings.listen_addr
-        if not is_worker():
-            require_free(address)
-        return Server(
-            self._app,
-            address=address.host or _EVERY_INTERFACE,
-            port=address.port,
-            interface=Interfaces.ASGI,
-            websockets=False,
-            backlog=_BACKLOG,
-            log_enabled=False,
-        )
+    def _listen(self) -> list[Listener]:
+        settings, shared = self._settings, is_worker()
+        proxies = self._app.edge.proxies
+        grace = settings.shutdown_grace_seconds * _GRACE_FOR_CONNECTIONS
+        listeners: list[Listener] = []
+        if settings.probe_addr:
+            probes = Probes(self._app.lifecycle, self._app.exposition)
+            sock = bind(settings.probe_addr, "PROBE_ADDR", shared=shared)
+            guard = make_probe_guard(settings, time.monotonic)
+            listeners.append(Listener(probes, sock, guard, lifespan=False, grace=1))
+        guard = make_guard(settings, lambda address: not proxies.trusts(address), time.monotonic)
+        self._app.instruments.connections = guard
+        sock = bind(settings.listen_addr, "LISTEN_ADDR", shared=shared)
+        listeners.append(Listener(self._app, sock, guard, lifespan=True, grace=grace))
+        return listeners
 
     async def _announce(self) -> None:
         if self._on_ready is None:
@@ -198,22 +201,3 @@ class ApiServer:
                 return
             else:
                 return
-
-
-def require_free(address: Address) -> None:
-    """Find out by ourselves whether an address is free: the server's own refusal is a trace.
-
-    Raises:
-        PortTaken: It is not.
-    """
-    host = address.host or _EVERY_INTERFACE
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, address.port))
-        except OSError as exc:
-            raise PortTaken(
-                f"LISTEN_ADDR: {address} cannot be listened on ({exc.strerror}); "
-                "stop what uses it or choose another port"
-            ) from None

@@ -47,10 +47,18 @@ class Address(msgspec.Struct, frozen=True):
     host: str
     port: int
 
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to listen on."""
+        return self.port >= 0
+
     def __str__(self) -> str:
+        if not self:
+            return ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+
+NO_ADDRESS = Address("", -1)
 
 type Duration = Annotated[float, Meta(extra={"kind": "duration"})]
 """Seconds inside; written `15s`, `1h30m`, `250ms` outside, or as a plain number of seconds."""
@@ -160,9 +168,56 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_delay_seconds: Annotated[
         float, Meta(ge=0, description="How long to go on taking requests after readiness went down")
     ] = 3.0
-    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body")] = (
-        4 * 1024 * 1024
-    )
+    probe_addr: Annotated[
+        Address,
+        Meta(
+            description="host:port of a listener for /livez, /readyz, /healthz and /metrics alone, "
+            "which needs no credential and must not be reachable from outside; none when left out"
+        ),
+    ] = NO_ADDRESS
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1_000_000,
+            description="Connections open at the same time; beyond it the one that has waited "
+            "longest for a request is closed",
+        ),
+    ] = 4096
+    max_connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Connections of one client address, and its requests at the same time; the "
+            "connections of TRUSTED_PROXIES are not counted, the requests of those behind them are",
+        ),
+    ] = 256
+    header_timeout: Annotated[
+        Duration, Meta(gt=0, description="Longest time for the head of a request to arrive")
+    ] = 10.0
+    body_timeout: Annotated[
+        Duration,
+        Meta(gt=0, description="Longest time for a body to arrive, and for a client to read on"),
+    ] = 30.0
+    idle_timeout: Annotated[
+        Duration,
+        Meta(gt=0, description="How long a connection may wait for its next request"),
+    ] = 75.0
+    max_body_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Largest request body; of requests without a credential 8 KiB at most",
+        ),
+    ] = 4 * 1024 * 1024
+    max_buffered_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bodies held in memory at the same time, all together; beyond it 503",
+        ),
+    ] = 32 * 1024 * 1024
     rate_limit: Annotated[
         str,
         Meta(

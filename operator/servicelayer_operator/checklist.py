@@ -91,7 +91,7 @@ def _backups(facts: _Facts) -> _Judgement:
 
 def _monitoring(facts: _Facts) -> _Judgement:
     return "Unknown", (
-        f"Service {facts.resource.metadata.name} serves /metrics on port 80. Whether somebody "
+        f"Service {facts.resource.metadata.name} serves /metrics on port 8081. Whether somebody "
         "scrapes it and is alerted is not known here."
     )
 

@@ -40,7 +40,11 @@ SECRET_VARIABLES: Final = frozenset(
 )
 DATABASE_VARIABLES: Final = frozenset({"DATABASE_URL", "DATABASE_URL_FILE"})
 FIELD_VARIABLES: Final = frozenset({"LOG_LEVEL", "LOG_FORMAT", "MODULE_SLOW_MS"})
-FIXED_VARIABLES: Final = frozenset({"CONFIG_FILE", "LISTEN_ADDR", "MIGRATE", "TERMINATION_LOG"})
+FIXED_VARIABLES: Final = frozenset(
+    {
+        *("CONFIG_FILE", "LISTEN_ADDR", "MIGRATE", "PROBE_ADDR", "TERMINATION_LOG"),
+    }
+)
 
 _OWN_LABELS: Final = ("app.kubernetes.io/", "servicelayer.r3e.network/")
 _OWN_INGRESS_ANNOTATIONS: Final = {

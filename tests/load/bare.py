@@ -20,9 +20,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-import uvloop
-from granian.constants import Interfaces
-from granian.server.embed import Server
+import uvicorn
 from litestar import Litestar, get
 from litestar.datastructures import State  # noqa: TC002 - litestar reads annotations
 from litestar.openapi import OpenAPIConfig
@@ -112,26 +110,26 @@ async def _pool(app: Litestar) -> AsyncGenerator[None]:
         yield
 
 
-async def _serve(port: int) -> None:
+def _serve(port: int) -> None:
     app = Litestar(
         [_livez, _rows],
         lifespan=[_pool],
         logging_config=None,
         openapi_config=OpenAPIConfig(title="bare", version="1", path="/"),
     )
-    server = Server(
+    uvicorn.run(
         app,
-        address="127.0.0.1",
         port=port,
-        interface=Interfaces.ASGI,
-        websockets=False,
-        log_enabled=False,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
     )
-    await server.serve()
 
 
 if __name__ == "__main__":
     try:
-        uvloop.run(_serve(int(sys.argv[1])))
+        _serve(int(sys.argv[1]))
     except KeyboardInterrupt:
         sys.exit(0)

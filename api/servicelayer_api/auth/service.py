@@ -28,6 +28,7 @@ from servicelayer_api.auth.models import Challenge, Session
 from servicelayer_api.crypto import neo
 from servicelayer_api.crypto.tokens import Claims
 from servicelayer_api.ids import new_id
+from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.auth import wallet_credential
 from servicelayer_api.web.principal import Principal
 from servicelayer_api.web.users import fold_name, living_grants
@@ -109,11 +110,12 @@ class Logins:
         if self._signer is None or not self._passwords:
             raise LoginNotConfigured("logins by password are not configured")
         name = fold_name(username)
-        pair = rules.pair_subject(name, caller.remote_addr)
+        pair = rules.pair_subject(name, site_of(caller.remote_addr))
         anywhere = rules.name_subject(name)
         caller.subject = self._passwords.known_name(name)
-        await self._count_attempt(pair, anywhere)
-        user = await self._passwords.check(name, password)
+        with self._passwords.turns.place(caller.remote_addr) as site:
+            await self._count_attempt(pair, anywhere)
+            user = await self._passwords.check(name, password, site)
         if user is None:
             raise InvalidCredentials("invalid credentials")
         async with self._database.transaction() as connection:

@@ -55,7 +55,8 @@ class Application:
             self.lifecycle.add_workers(feature.workers)
             for module in feature.modules:
                 core.modules.add(module)
-        instruments = metrics.register(core.metrics, core.modules, core.database.figures)
+        self.instruments = metrics.register(core.metrics, core.modules, core.database.figures)
+        self.exposition = Exposition(core.metrics)
         self.litestar = self._router(features)
         self.description = ApiDescription(self.litestar)
         self.public = PublicPaths.of(self.litestar.routes)
@@ -63,7 +64,7 @@ class Application:
         for feature in reversed(features):
             for middleware in reversed(feature.middleware):
                 inner = middleware(inner, self.public)
-        self.edge = Edge(inner, core.settings, instruments)
+        self.edge = Edge(inner, core.settings, self.instruments, self.public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server."""
@@ -101,7 +102,7 @@ class Application:
     def _compose(self, features: Sequence[Feature]) -> Litestar:
         shared: dict[str, Any] = {
             "lifecycle": self.lifecycle,
-            "exposition": Exposition(self.core.metrics),
+            "exposition": self.exposition,
             "description": _Later(self),
             "pages": Pages(self.core.clock, self.core.settings),
         }

@@ -2,8 +2,8 @@
 
 Beside what does not fit a route's type that is: a key that stands twice, NaN and infinities,
 integers that a double cannot hold (RFC 8259 section 6), halves of surrogate pairs, the character
-NUL, which the database cannot store, deep nesting, and any encoding but plain UTF-8. Of several
-documents the first is read, as the wire contract has it.
+NUL, which the database cannot store, deep nesting, tens of thousands of arrays and objects, and any
+encoding but plain UTF-8. Of several documents the first is read, as the wire contract has it.
 
 Installed for the whole application as its data transfer object, so that a route only declares the
 struct it wants. A fault is an `Invalid` that names the field.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate, count
+from operator import sub
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -35,6 +37,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
 _TRAILING = re.compile(r"trailing characters \(byte (?P<end>\d+)\)$")
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 20_000
 LARGEST_INTEGER = 2**53
 
 _LONGEST_INTEGER = len(str(-LARGEST_INTEGER))
@@ -43,7 +46,9 @@ _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{16}")
 _DIGITS_ALIKE = bytes(ord("0") if chr(code) in "123456789" else code for code in range(256))
 _LONG_NUMBER = b"0" * 16
 _OBJECT = msgspec.json.Decoder(dict[str, object])
-_BETWEEN_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^][{}"]++', re.DOTALL)
+_MEANINGLESS = bytes(code for code in range(256) if chr(code) not in '[]{}"')
+_TEXT = re.compile(rb'"[^"]*+"')
+_STEPS = bytes(2 if chr(code) in "[{" else 0 for code in range(256))
 _CHARSET = re.compile(r"\bcharset\s*=\s*\"?(?P<name>[^\s;\"]+)")
 _BLANK = " \t\r\n"
 _FORBIDDEN_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -58,7 +63,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """
     if not raw.strip():
         raise Invalid("the body is empty; send a JSON document")
-    _refuse_deep_nesting(raw)
+    _refuse_large_structure(raw)
     try:
         value, raw = _decode_first(raw, decoder)
     except msgspec.ValidationError as exc:
@@ -66,7 +71,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise Invalid("the body is not valid JSON") from exc
     except RecursionError as exc:
-        raise Invalid("the body is nested too deeply") from exc
+        raise Invalid(f"the body is nested more than {MAX_DEPTH} levels deep") from exc
     _refuse_ambiguous(raw)
     return value
 
@@ -85,21 +90,24 @@ def _decode_first[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, b
         return decoder.decode(first), first
 
 
-def _refuse_deep_nesting(raw: bytes) -> None:
-    """Refuse what would be deep on the stack of whoever reads it next."""
+def _refuse_large_structure(raw: bytes) -> None:
+    """Refuse what is deep on the stack of whoever reads it, or costs much to build.
+
+    Before anything is built, in a few passes over the bytes that each do little: all but brackets
+    and quotes is dropped, then the texts with what stands in them; what is left are the brackets of
+    the structure. An opening one is 2 and a closing one 0, so that the sum up to a bracket, less
+    the number of brackets up to there, is the depth.
+    """
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _BETWEEN_BRACKETS.sub(b"", raw)
-    for _ in range(MAX_DEPTH):
-        # Each round takes the innermost level off.
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if len(inner) == len(brackets):
-            break
-        brackets = inner
-    if brackets:
-        raise Invalid(
-            f"the body is nested more than {MAX_DEPTH} levels deep, or its brackets do not match"
-        )
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Two quotes in a row enclose nothing or divide nothing: without them the rest is as it was.
+    brackets = _TEXT.sub(b"", raw.translate(None, _MEANINGLESS).replace(b'""', b""))
+    if len(brackets) > 2 * MAX_CONTAINERS:
+        raise Invalid(f"the body holds more than {MAX_CONTAINERS} arrays and objects")
+    if max(map(sub, accumulate(brackets.translate(_STEPS)), count(1)), default=0) > MAX_DEPTH:
+        raise Invalid(f"the body is nested more than {MAX_DEPTH} levels deep")
 
 
 def _refuse_ambiguous(raw: bytes) -> None:

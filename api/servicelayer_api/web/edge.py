@@ -1,9 +1,9 @@
 """The outermost layer: what every request passes through, in one ASGI middleware.
 
-It gives the request an id and the caller's true address, answers CORS preflights, cleans doubled
-slashes, puts the constant headers on every answer, counts and times, and turns what escapes from
-the layers inside into a problem. One layer and not six, because each layer costs a call and a
-closure per request.
+It gives the request an id and the caller's true address, bounds what one address asks at the same
+time and what bodies hold in memory, answers CORS preflights, cleans doubled slashes, puts the
+constant headers on every answer, counts and times, and turns what escapes from the layers inside
+into a problem. One layer and not six, because each layer costs a call and a closure per request.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from servicelayer_api.errors import RateLimited
 from servicelayer_api.ids import new_id_text
+from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.answer_headers import open_headers
+from servicelayer_api.web.intake import PUBLIC_BODY_BYTES, Budget, Intake
 from servicelayer_api.web.problems import send_problem
 from servicelayer_api.web.proxies import TrustedProxies
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from servicelayer_api.settings import Settings
     from servicelayer_api.web.metrics import HttpMetrics
+    from servicelayer_api.web.public import PublicPaths
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -51,20 +55,38 @@ _CLOSE = (b"connection", b"close")
 _log = structlog.get_logger(__name__)
 
 
+class TooManyAtOnce(RateLimited):
+    """The address has too many requests in flight: wait for some of the answers.
+
+    `MAX_CONNECTIONS_PER_ADDRESS` sets how many it may have.
+    """
+
+    code = "too-many-at-once"
+    title = "Too many requests at once"
+
+
 class Edge:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: HttpMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: HttpMetrics, public: PublicPaths
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: What answers.
-            settings: Proxies and origins.
+            settings: Proxies, origins and bounds.
             metrics: Where requests are counted.
+            public: The paths that need no credential.
         """
         self._app = app
         self._metrics = metrics
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._public = public
+        self._budget = Budget(settings.max_buffered_bytes)
+        self._max_body = settings.max_body_bytes
+        self._max_at_once = settings.max_connections_per_address
+        self._at_once: dict[str, int] = {}
+        self.proxies = TrustedProxies(settings.trusted_proxies)
         origins = settings.cors_allowed_origins
         self._any_origin = "*" in origins
         self._origins = frozenset(origin.encode() for origin in origins)
@@ -89,16 +111,24 @@ class Edge:
             return
         began = time.perf_counter()
         details = cast("dict[str, Any]", scope)
-        request_id, origin = self._read_headers(details)
+        request_id, origin, announced = self._read_headers(details)
         token = REQUEST_ID.set(request_id)
         headers = self._headers(details, request_id, origin)
         open_headers(scope, headers)
         answer = _Answer(self, send, headers)
         method, path = details["method"], details["path"]
+        intake = Intake(receive, self._budget, self._most(path), announced)
+        site = site_of(details["client"][0]) if details.get("client") else ""
+        at_once = self._at_once[site] = self._at_once.get(site, 0) + 1
         self._metrics.inflight += 1
         try:
-            await self._respond(scope, receive, answer)
+            if at_once > self._max_at_once:
+                await send_problem(scope, answer.send, TooManyAtOnce())
+            else:
+                await self._respond(scope, intake, answer)
         finally:
+            self._leave(site)
+            intake.close()
             self._metrics.inflight -= 1
             seconds = time.perf_counter() - began
             status = answer.status
@@ -108,6 +138,17 @@ class Edge:
                     "request", method=method, path=path, status=status, ms=round(seconds * 1000, 1)
                 )
             REQUEST_ID.reset(token)
+
+    def _most(self, path: str) -> int:
+        """How large a body may be."""
+        return min(PUBLIC_BODY_BYTES, self._max_body) if path in self._public else self._max_body
+
+    def _leave(self, site: str) -> None:
+        left = self._at_once[site] - 1
+        if left:
+            self._at_once[site] = left
+        else:
+            del self._at_once[site]
 
     async def _respond(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         details = cast("dict[str, Any]", scope)
@@ -127,20 +168,22 @@ class Edge:
                 raise
             await send_problem(scope, answer.send, exc)
 
-    def _read_headers(self, scope: dict[str, Any]) -> tuple[str, bytes]:
-        """Settle the request's id and the caller's address; give the id and the origin."""
-        request_id, origin = b"", b""
+    def _read_headers(self, scope: dict[str, Any]) -> tuple[str, bytes, int | None]:
+        """Settle the request's id and the caller's address; give id, origin and body length."""
+        request_id, origin, announced = b"", b"", None
         for name, value in scope["headers"]:
             if name == b"x-request-id" and _SANE_ID.fullmatch(value):
                 request_id = value
             elif name == b"origin":
                 origin = value
+            elif name == b"content-length" and value.isdigit():
+                announced = int(value)
         scope["request_id"] = request_id.decode() if request_id else new_id_text()
-        if self._proxies and scope.get("client"):
-            caller, scheme = self._proxies.caller(scope["client"][0], scope["headers"])
+        if scope.get("client"):
+            caller, scheme = self.proxies.caller(scope["client"][0], scope["headers"])
             scope["client"] = (caller, scope["client"][1])
             scope["scheme"] = scheme or scope["scheme"]
-        return scope["request_id"], origin
+        return scope["request_id"], origin, announced
 
     def _headers(
         self, scope: dict[str, Any], request_id: str, origin: bytes

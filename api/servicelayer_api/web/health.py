@@ -18,7 +18,6 @@ from servicelayer_api.web.lifecycle import Lifecycle
 from servicelayer_api.web.problems import MEDIA_TYPE, problem
 
 _PUBLIC: dict[str, Any] = {"opt": {"public": True}, "tags": ["probes"]}
-_PROBE: dict[str, Any] = {"opt": {"public": True, "probe": True}, "tags": ["probes"]}
 
 
 @get("/livez", operation_id="livez", summary="Whether the process answers", **_PUBLIC)
@@ -27,7 +26,7 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", operation_id="readyz", summary="Whether requests can be served", **_PROBE)
+@get("/readyz", operation_id="readyz", summary="Whether requests can be served", **_PUBLIC)
 async def readyz(
     request: Request[Any, Any, Any], lifecycle: NamedDependency[Lifecycle]
 ) -> Response[dict[str, object]]:
@@ -35,7 +34,7 @@ async def readyz(
     return _readiness(request, lifecycle)
 
 
-@get("/healthz", operation_id="healthz", summary="The same as /readyz", **_PROBE)
+@get("/healthz", operation_id="healthz", summary="The same as /readyz", **_PUBLIC)
 async def healthz(
     request: Request[Any, Any, Any], lifecycle: NamedDependency[Lifecycle]
 ) -> Response[dict[str, object]]:
@@ -43,23 +42,30 @@ async def healthz(
     return _readiness(request, lifecycle)
 
 
+def readiness(
+    lifecycle: Lifecycle, path: str, request_id: str
+) -> tuple[int, str, dict[str, object], dict[str, str]]:
+    """Tell whether requests can be served: status, media type, body and headers of the answer."""
+    reason = lifecycle.refusal()
+    if reason is None:
+        return 200, "application/json", {"status": "ok"}, {}
+    error = Unavailable(reason)
+    return (
+        error.status,
+        MEDIA_TYPE,
+        problem(error, instance=path, request_id=request_id),
+        error.headers,
+    )
+
+
 def _readiness(
     request: Request[Any, Any, Any], lifecycle: Lifecycle
 ) -> Response[dict[str, object]]:
-    reason = lifecycle.refusal()
-    if reason is None:
-        return Response({"status": "ok"})
-    error = Unavailable(reason)
     scope = cast("Mapping[str, Any]", request.scope)
-    body = problem(error, instance=scope["path"], request_id=scope.get("request_id", ""))
-    # The member `status` is the word that monitors of the reference server look for, not the
-    # number.
-    return Response(
-        {**body, "status": "unavailable"},
-        status_code=error.status,
-        media_type=MEDIA_TYPE,
-        headers=error.headers,
+    status, media_type, body, headers = readiness(
+        lifecycle, scope["path"], scope.get("request_id", "")
     )
+    return Response(body, status_code=status, media_type=media_type, headers=headers)
 
 
 probe_routes = (livez, readyz, healthz)

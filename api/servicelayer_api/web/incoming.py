@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any, override
 
 from litestar import Request
-from litestar.exceptions import ClientException, InternalServerException
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+from servicelayer_api.errors import Invalid
 from servicelayer_api.web.principal import Credential, Principal
 
 
@@ -29,33 +28,29 @@ class Incoming(Request[Principal, Credential, Any]):
         return known
 
     async def _read(self) -> bytes:
-        """Read the body.
+        """Read the body; how large it may be is counted where it comes in (`intake`).
 
         Raises:
-            RequestEntityTooLarge: It is, or announces that it will be.
-            ClientException: Its announced length is no number.
-            InternalServerException: The client has gone.
+            TooLarge: It is, or announces that it will be.
+            Overloaded: Too many bodies are held already.
+            Invalid: The client has gone, or its announced length is no number.
         """
-        most = self.route_handler.resolve_request_max_body_size()
         announced = self._announced()
-        if announced is not None and most is not None and announced > most:
-            raise RequestEntityTooLarge
-        received, more = b"", True
-        while more and len(received) != announced:
+        parts: list[bytes] = []
+        count, more = 0, True
+        while more and count != announced:
             message = await self.receive()
             if message["type"] != "http.request":
-                raise InternalServerException("client disconnected prematurely")
-            part = message["body"]
-            received = received + part if received else part
-            if most is not None and len(received) > most:
-                raise RequestEntityTooLarge
+                raise Invalid("the body ended before it was complete")
+            parts.append(message["body"])
+            count += len(message["body"])
             more = message.get("more_body", False)
-        return received
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _announced(self) -> int | None:
         for name, value in self.scope["headers"]:
             if name == b"content-length":
                 if not value.isdigit():
-                    raise ClientException("Invalid content-length")
+                    raise Invalid("Content-Length is no number")
                 return int(value)
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.core import (
@@ -46,6 +46,19 @@ class _Timer:
         self.total = 0.0
 
 
+class Connections(Protocol):
+    """What knows the connections of the listener for everybody."""
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        ...
+
+    def figures(self) -> Mapping[str, int]:
+        """How many were ended before their time, by the reason."""
+        ...
+
+
 class HttpMetrics:
     """Counts requests; one call at the start and one at the end of each.
 
@@ -59,6 +72,7 @@ class HttpMetrics:
             "http_inflight_requests", "Requests that are being answered now.", registry=registry
         )
         self.inflight = 0
+        self.connections: Connections | None = None
         inflight.set_function(lambda: self.inflight)
         self._counts: dict[tuple[str, str | None, int], int] = {}
         self._timers: dict[tuple[str, str | None], _Timer] = {}
@@ -102,6 +116,20 @@ class HttpMetrics:
             durations.add_metric((method, path or _NO_ROUTE), list(buckets), timer.total)
         yield requests
         yield durations
+        if self.connections is not None:
+            yield from _connections(self.connections)
+
+
+def _connections(connections: Connections) -> Iterable[Metric]:
+    yield GaugeMetricFamily("http_connections", "Connections open.", value=connections.open)
+    ended = CounterMetricFamily(
+        "http_connections_ended",
+        "Connections refused, ended to make room, or ended for their slowness.",
+        labels=("reason",),
+    )
+    for reason, count in connections.figures().items():
+        ended.add_metric((reason,), float(count))
+    yield ended
 
 
 class ModuleCollector:

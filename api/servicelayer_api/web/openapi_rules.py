@@ -50,14 +50,6 @@ _PROBLEM: Final[Object] = {
         "fields": {"type": "array", "items": _FIELD},
     },
 }
-# The member `status` of an unready probe is the word that monitors look for.
-_UNREADY: Final[Object] = {
-    **_PROBLEM,
-    "properties": {
-        **_PROBLEM["properties"],
-        "status": {"type": "string", "const": "unavailable"},
-    },
-}
 _PARAMETERS: Final[Object] = {
     "Tenant": {
         "name": "X-Tenant-ID",
@@ -152,12 +144,10 @@ def complete_components(schema: Object) -> None:
     schema["servers"] = [{"url": "/", "x-internal": False}]
     schemas: Object = components.setdefault("schemas", {})
     schemas["Problem"] = deepcopy(_PROBLEM)
-    schemas["Unready"] = deepcopy(_UNREADY)
     components["parameters"] = deepcopy(_PARAMETERS)
     components["headers"] = deepcopy(_HEADERS)
     components["responses"] = {
         **{_name(status): _refusal(status, "Problem", title) for status, title in _kinds().items()},
-        "Unready": _refusal(503, "Unready", "Not ready"),
     }
 
 
@@ -201,8 +191,6 @@ def complete_operation(operation: Object, verb: str, path: str, handler: HTTPRou
         **answers,
         **{str(status): _reference(_name(status)) for status in sorted(refusals)},
     }
-    if handler.opt.get("probe") is True:
-        operation["responses"]["503"] = _reference("Unready")
 
 
 def _refusals(operation: Object, *, public: bool, kept: bool) -> set[int]:

@@ -2,14 +2,16 @@
 
 Invariant: `X-Forwarded-*` is believed only when the peer itself is in `TRUSTED_PROXIES`; of several
 addresses the rightmost that is not a trusted proxy counts, since everything left of it may be
-invented.
+invented. Addresses are read, and given, as `addresses` has them.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
+
+from servicelayer_api.web.addresses import canonical, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,36 +35,25 @@ class TrustedProxies:
         return self._trusts(address)
 
     def _look_up(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        return any((mapped or parsed) in network for network in self._networks)
+        parsed = parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
     def caller(self, peer: str, headers: Headers) -> tuple[str, str | None]:
         """Give the caller's address and, when a trusted proxy told it, the scheme he used."""
+        peer = canonical(peer)
         if not self._networks or not self.trusts(peer):
             return peer, None
         hops: list[str] = []
         scheme: str | None = None
         for name, value in headers:
             if name == b"x-forwarded-for":
-                hops += [hop.strip() for hop in value.decode("latin-1").split(",")]
+                hops += value.decode("latin-1").split(",")
             elif name == b"x-forwarded-proto":
                 scheme = value.decode("latin-1").split(",")[-1].strip().lower()
         for hop in reversed(hops):
-            if not _is_address(hop):
+            if parse_address(hop) is None:
                 break
-            peer = hop
-            if not self.trusts(hop):
+            peer = canonical(hop)
+            if not self.trusts(peer):
                 break
         return peer, scheme if scheme in {"http", "https"} else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from prometheus_client import Counter
 
 from servicelayer_api.errors import RateLimited
+from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.answer_headers import answer_headers
 from servicelayer_api.web.gate import noted_caller
 from servicelayer_api.web.rates import Meters
@@ -42,7 +42,6 @@ ADDRESS: Final = "address"
 CALLER: Final = "caller"
 
 _VERDICT: Final = "servicelayer.rate_limit"
-_IPV6_SITE_BYTES: Final = 8
 _PATIENCE: Final = 0.05
 _MAX_HELD: Final = 1000
 
@@ -174,7 +173,7 @@ class AddressLimit:
         """
         if scope["type"] == "http" and _is_limited(scope["path"]):
             client = scope["client"]
-            await self._limiter.check(scope, ADDRESS, _site(client[0]) if client else "")
+            await self._limiter.check(scope, ADDRESS, site_of(client[0]) if client else "")
         await self._app(scope, receive, send)
 
 
@@ -206,20 +205,6 @@ def _is_limited(path: str) -> bool:
 def _name(principal: Principal) -> str:
     credential = principal.credential
     return credential.subject or f"{credential.kind}|{credential.tenant}|{credential.user}"
-
-
-def _site(address: str) -> str:
-    """Give what counts as one address: of IPv6 the network of a site, which one customer has."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    mapped = parsed.ipv4_mapped
-    return str(mapped) if mapped else parsed.packed[:_IPV6_SITE_BYTES].hex()
 
 
 def _digest(policy: str, subject: str) -> bytes:

@@ -15,6 +15,8 @@ from servicelayer_operator.resource import ServiceLayer
 CONFIG_DIRECTORY: Final = "/app/configs"
 CONFIG_FILE: Final = "config.yaml"
 LISTEN_ADDR: Final = ":8080"
+PROBE_PORT: Final = 8081
+PROBE_ADDR: Final = f":{PROBE_PORT}"
 PRIVATE_NETWORKS: Final = (
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -51,6 +53,7 @@ def settings(resource: ServiceLayer) -> dict[str, str | int | bool]:
         "log_level": api.log_level,
         "migrate": False,
         "module_slow_ms": api.module_slow_ms,
+        "probe_addr": PROBE_ADDR,
     }
 
 

@@ -11,6 +11,8 @@ from servicelayer_operator.manifests.config_map import (
     CONFIG_DIRECTORY,
     CONFIG_FILE,
     LISTEN_ADDR,
+    PROBE_ADDR,
+    PROBE_PORT,
     config_data,
 )
 from servicelayer_operator.manifests.labels import (
@@ -40,6 +42,7 @@ from servicelayer_operator.pod_settings import TopologySpread, as_manifest
 from servicelayer_operator.resource import EnvVar, PodTemplateSpec, ServiceLayer
 
 CONTAINER: Final = "appserver"
+PROBES: Final = "probes"
 REQUIRED_KEYS: Final = ("API_TOKENS", "AUTH_JWT_SECRET", "SECRET_ENCRYPTION_KEY")
 GENERATED_KEYS: Final = ("AUTH_USERS", "RANDOM_SIGNING_KEY")
 OPTIONAL_KEYS: Final = ("GASBANK_RESOLVER_KEY", "ORACLE_RUNNER_TOKENS", "PRICEFEED_FETCH_KEY")
@@ -128,7 +131,10 @@ def _container(resource: ServiceLayer, image: str) -> dict[str, Any]:
         "imagePullPolicy": spec.image.pull_policy,
         "args": ["serve"],
         "env": _environment(resource),
-        "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "containerPort": 8080, "protocol": "TCP"},
+            {"name": PROBES, "containerPort": PROBE_PORT, "protocol": "TCP"},
+        ],
         "resources": resources(spec.api.resources),
         "securityContext": container_security(),
         "terminationMessagePolicy": "File",
@@ -150,7 +156,8 @@ def _container(resource: ServiceLayer, image: str) -> dict[str, Any]:
 
 
 def _probe(path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}
+    # A listener of its own, which answers whatever clients do to the one for everybody.
+    return {"httpGet": {"path": path, "port": PROBES}, "timeoutSeconds": 5}
 
 
 def _environment(resource: ServiceLayer) -> list[dict[str, Any]]:
@@ -168,6 +175,7 @@ def _settings(resource: ServiceLayer) -> list[dict[str, Any]]:
     values = {
         "CONFIG_FILE": f"{CONFIG_DIRECTORY}/{CONFIG_FILE}",
         "LISTEN_ADDR": LISTEN_ADDR,
+        "PROBE_ADDR": PROBE_ADDR,
         "MIGRATE": "false",
         "LOG_FORMAT": api.log_format,
         "LOG_LEVEL": api.log_level,

@@ -8,6 +8,7 @@ another port, a Neo node or a broker is opened by `spec.networkPolicy.extraEgres
 from collections.abc import Iterable
 from typing import Any, Final
 
+from servicelayer_operator.manifests.config_map import PROBE_PORT
 from servicelayer_operator.manifests.labels import (
     API,
     COMPONENT,
@@ -43,7 +44,8 @@ def build_network_policy(
     if not spec.enabled:
         return None
     name = resource.metadata.name
-    sources = (*spec.ingress_namespaces, *spec.monitoring_namespaces, operator_namespace)
+    callers = _namespaces((*spec.ingress_namespaces, operator_namespace))
+    monitoring = _namespaces((*spec.monitoring_namespaces, operator_namespace))
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -51,7 +53,10 @@ def build_network_policy(
         "spec": {
             "podSelector": _api_and_migrations(name),
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": _namespaces(sources), "ports": _tcp(8080)}],
+            "ingress": [
+                {"from": callers, "ports": _tcp(8080)},
+                {"from": monitoring, "ports": _tcp(PROBE_PORT)},
+            ],
             "egress": [
                 _dns(spec.dns_namespace),
                 _database(resource),

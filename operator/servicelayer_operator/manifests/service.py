@@ -1,7 +1,13 @@
-"""The in-cluster address of the API: port 80 to the pods' 8080, as the guide has it."""
+"""The in-cluster address of the API: port 80 to the pods' 8080, as the guide has it.
+
+Port 8081 gives the metrics; the Ingress serves port 80 alone, and the NetworkPolicy opens 8081 to
+monitoring only.
+"""
 
 from typing import Any
 
+from servicelayer_operator.manifests.config_map import PROBE_PORT
+from servicelayer_operator.manifests.deployment import PROBES
 from servicelayer_operator.manifests.labels import API, selector
 from servicelayer_operator.manifests.metadata import metadata
 from servicelayer_operator.resource import ServiceLayer
@@ -17,6 +23,9 @@ def build_service(resource: ServiceLayer, version: str) -> dict[str, Any]:
         "spec": {
             "type": "ClusterIP",
             "selector": selector(name, API),
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+            "ports": [
+                {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"},
+                {"name": "metrics", "port": PROBE_PORT, "protocol": "TCP", "targetPort": PROBES},
+            ],
         },
     }

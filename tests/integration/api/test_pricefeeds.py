@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import httpx
 import pytest
 
 from support.api_server import ApiProcess, running_api
@@ -18,6 +17,8 @@ from support.shared_api import own_database
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
     from servicelayer_api.local_postgres import LocalPostgres
 
@@ -308,7 +309,8 @@ def test_the_figures_name_no_feed(fetching: tuple[ApiProcess, PriceServer, str])
     api, _, _ = fetching
     feed = Feed(api, base_asset="counted")
     eventually(lambda: feed.get().get("RoundID", 0) == 1, "the first round")
-    text = httpx.get(f"{api.url}/metrics", trust_env=False).text
+    with api.client() as client:
+        text = client.get("/metrics").text
     feed.close()
     assert 'pricefeed_observations_total{outcome="published"}' in text
     assert 'pricefeed_feeds{state="stale"}' in text

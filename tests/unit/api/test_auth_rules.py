@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import bcrypt
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from servicelayer_api.auth import rules
 from servicelayer_api.auth.errors import TooManyLogins, WalletLoginRefused
 from servicelayer_api.auth.models import WalletLoginRequest
-from servicelayer_api.auth.passwords import Passwords
+from servicelayer_api.auth.passwords import Passwords, Turns
 from servicelayer_api.crypto import neo
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.principal import TenantMismatch, TenantRequired
@@ -205,8 +207,49 @@ async def test_unknown_name_takes_the_work_of_the_costliest_hash(
     assert seen[0].startswith(b"$2b$05$")
 
 
-async def test_queue_of_password_checks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("servicelayer_api.auth.passwords._WAITING", 0)
+def test_places_in_the_queue_of_password_checks_are_bounded_for_each_address_and_in_all() -> None:
+    turns = Turns(places=5, of_address=2)
 
-    with pytest.raises(TooManyLogins):
-        await Passwords({}).check("a", "b")
+    with ExitStack() as held:
+        for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2"):
+            held.enter_context(turns.place(address))
+        with pytest.raises(TooManyLogins), turns.place("10.0.0.3"):
+            pass
+    with turns.place("2001:db8::1"), turns.place("2001:db8::2"):
+        with pytest.raises(TooManyLogins), turns.place("2001:db8::3"):
+            pass
+        with turns.place("10.0.0.3"):
+            pass
+
+
+async def test_addresses_take_turns_whatever_each_of_them_has_waiting() -> None:
+    turns = Turns(at_once=1)
+    order: list[str] = []
+
+    async def check(site: str) -> None:
+        async with turns.turn(site):
+            order.append(site)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group, turns.turn("first"):
+        for site in ("attacker", "attacker", "attacker", "honest", "attacker"):
+            group.create_task(check(site))
+        await asyncio.sleep(0)
+
+    assert order == ["attacker", "honest", "attacker", "attacker", "attacker"]
+
+
+async def test_who_gives_up_waiting_keeps_nobody_from_his_turn() -> None:
+    turns = Turns(at_once=1)
+
+    async def check() -> None:
+        async with turns.turn("a"):
+            pass
+
+    async with turns.turn("b"):
+        waiting = asyncio.create_task(check())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    await asyncio.wait_for(check(), 5)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -151,3 +153,36 @@ def test_a_number_that_the_route_reads_by_its_digits_may_be_beyond_a_double() ->
     found = decode(b'{"a":1e400}', msgspec.json.Decoder(dict[str, msgspec.Raw]))
 
     assert bytes(found["a"]) == b"1e400"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 1000,
+        b'{"a":' * 1000,
+        b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
+        b"[" + b"[]," * 20_000 + b"[]]",
+        b'{"a":"\\\\","b":' + b"[" * 64 + b"]" * 64 + b"}",
+    ],
+)
+def test_what_is_deep_or_has_very_many_parts_is_refused_before_it_is_built(raw: bytes) -> None:
+    class _Refuses:
+        def decode(self, _: bytes) -> object:
+            raise AssertionError("it was built")
+
+    with pytest.raises(Invalid, match=r"levels deep|arrays and objects"):
+        decode(raw, cast("Any", _Refuses()))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":' + b"[" * 63 + b"]" * 63 + b"}",
+        b'{"a":"' + b"[" * 30_000 + b'"}',
+        b'{"a":"' + b'\\"[' * 30_000 + b'"}',
+        b'{"a":"\\\\","b":"' + b"{" * 30_000 + b'"}',
+        b'{"a":"' + b"[" * 100 + b'","b":"' + b"]" * 100 + b'"}',
+    ],
+)
+def test_brackets_in_texts_count_for_nothing(raw: bytes) -> None:
+    assert decode(raw, _ANY)

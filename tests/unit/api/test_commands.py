@@ -106,7 +106,6 @@ def test_every_operation_says_whether_it_wants_a_token_and_how_it_refuses(
         "get /livez",
         "get /readyz",
         "get /healthz",
-        "get /metrics",
         "get /system/version",
     } <= public
     assert "get /system/status" not in public

@@ -9,16 +9,15 @@ import msgspec
 import pytest
 from litestar import Litestar, Request, Response, get, post
 from litestar.di import NamedDependency  # noqa: TC002 - litestar reads annotations
-from litestar.exceptions import ClientException, InternalServerException
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.routes import HTTPRoute
 
-from servicelayer_api.errors import ServiceError
+from servicelayer_api.errors import Invalid, ServiceError, TooLarge
 from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.application import _provide
 from servicelayer_api.web.body import StrictBody
 from servicelayer_api.web.incoming import Incoming
+from servicelayer_api.web.intake import Budget, Intake, Overloaded
 from servicelayer_api.web.plain_routes import PlainRoute, shorten
 from servicelayer_api.web.problems import handle
 from servicelayer_api.web.scopes import require_scope
@@ -97,7 +96,6 @@ def _app(*, short: bool) -> Litestar:
         response_class=Answer,
         exception_handlers={ServiceError: handle},
         openapi_config=None,
-        request_max_body_size=_LARGEST,
     )
     for route in app.routes if short else ():
         assert isinstance(route, HTTPRoute)
@@ -134,7 +132,6 @@ async def _ask(app: Litestar, method: str, path: str, body: bytes | None) -> htt
         ("POST", "/things", b'{"name":"a","name":"b"}', 400),
         ("POST", "/things", b"", 400),
         ("POST", "/things", None, 400),
-        ("POST", "/things", b'{"name":"%s"}' % (b"a" * _LARGEST), 413),
         ("POST", "/gone", b'{"name":"a"}', 204),
         ("PUT", "/things", b"{}", 405),
     ],
@@ -150,7 +147,9 @@ async def test_both_ways_give_the_same_answer(
     assert ours.status_code == status
 
 
-def _incoming(parts: Sequence[bytes | None], length: str | None) -> tuple[Incoming, list[bytes]]:
+def _incoming(
+    parts: Sequence[bytes | None], length: str | None, budget: Budget | None = None
+) -> tuple[Incoming, list[bytes]]:
     """A request whose body comes in parts, `None` for a client that goes; and what is unread."""
     app = _app(short=False)
     left = [part or b"gone" for part in parts]
@@ -174,7 +173,8 @@ def _incoming(parts: Sequence[bytes | None], length: str | None) -> tuple[Incomi
         "route_handler": app.route_handler_method_map["/things"]["POST"],
         "state": {},
     }
-    return Incoming(scope, receive), left
+    announced = int(length) if length is not None and length.isdigit() else None
+    return Incoming(scope, Intake(receive, budget or Budget(_LARGEST), _LARGEST, announced)), left
 
 
 @pytest.mark.parametrize(
@@ -202,11 +202,11 @@ async def test_a_body_is_read_until_its_announced_length_or_its_end(
 @pytest.mark.parametrize(
     ("parts", "length", "error"),
     [
-        ([b"a"], "101", RequestEntityTooLarge),
-        ([b"a" * 60, b"a" * 60], None, RequestEntityTooLarge),
-        ([b"a"], "-1", ClientException),
-        ([b"a"], "x", ClientException),
-        ([b"a", None], "2", InternalServerException),
+        ([b"a"], "101", TooLarge),
+        ([b"a" * 60, b"a" * 60], None, TooLarge),
+        ([b"a"], "-1", Invalid),
+        ([b"a"], "x", Invalid),
+        ([b"a", None], "2", Invalid),
     ],
 )
 async def test_a_body_that_is_too_large_or_does_not_come_is_refused(
@@ -216,3 +216,20 @@ async def test_a_body_that_is_too_large_or_does_not_come_is_refused(
 
     with pytest.raises(error):
         await request.body()
+
+
+async def test_bodies_of_all_requests_together_are_bounded() -> None:
+    budget = Budget(100)
+    first, _ = _incoming([b"a" * 60], None, budget)
+    second, _ = _incoming([b"a" * 60], None, budget)
+    intake = first.receive
+
+    await first.body()
+    with pytest.raises(Overloaded) as refused:
+        await second.body()
+    assert refused.value.headers["Retry-After"]
+    assert isinstance(intake, Intake)
+    intake.close()
+
+    third, _ = _incoming([b"a" * 60], None, budget)
+    assert len(await third.body()) == 60

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicelayer_api.settings import SettingsError
-from servicelayer_api.web.rate_limit import _is_limited, _site
+from servicelayer_api.web.rate_limit import _is_limited
 from servicelayer_api.web.rates import Meters, Rate, parse_rate
 
 RATE = Rate(quota=100, window=1, burst=50)
@@ -131,13 +131,6 @@ def test_a_backlog_heard_of_counts_and_own_requests_since_count_on_top() -> None
 )  # fmt: skip
 def test_accounts_and_all_below_are_limited(path: str, limited: bool) -> None:
     assert _is_limited(path) is limited
-
-
-def test_addresses_of_one_ipv6_site_count_as_one() -> None:
-    assert _site("2001:db8:1:2::1") == _site("2001:db8:1:2:ffff::9")
-    assert _site("2001:db8:1:3::1") != _site("2001:db8:1:2::1")
-    assert _site("::ffff:192.0.2.1") == _site("192.0.2.1")
-    assert _site("not an address:") == "not an address:"
 
 
 def test_a_request_that_may_pass_in_a_moment_is_held_back_and_not_refused() -> None:

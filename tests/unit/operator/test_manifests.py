@@ -339,12 +339,17 @@ def test_the_network_policy_denies_by_default_and_allows_by_name() -> None:
     spec = policy(EMBEDDED)
 
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    sources = [
-        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-        for peer in spec["ingress"][0]["from"]
-    ]
-    assert sources == ["ingress-nginx", "traefik", "monitoring", "servicelayer-system"]
-    assert spec["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 8080}]
+    sources = {
+        rule["ports"][0]["port"]: [
+            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+            for peer in rule["from"]
+        ]
+        for rule in spec["ingress"]
+    }
+    assert sources == {
+        8080: ["ingress-nginx", "traefik", "servicelayer-system"],
+        8081: ["monitoring", "servicelayer-system"],
+    }
     for rule in spec["egress"]:
         assert rule.get("to"), "a rule without a peer allows every host"
 
@@ -389,3 +394,15 @@ def test_private_networks_are_not_public() -> None:
 def test_the_version_is_read_off_the_image(image: str, version: str) -> None:
     assert image_version(image) == version
     assert LABEL_VALUE.fullmatch(label_value(version))
+
+
+def test_probes_and_metrics_have_a_port_that_the_ingress_does_not_serve() -> None:
+    deployment = find(desired_of(layer(EMBEDDED)), "Deployment").body
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    assert ports == {"http": 8080, "probes": 8081}
+    assert {
+        container[probe]["httpGet"]["port"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    } == {"probes"}

@@ -1,0 +1,222 @@
+"""Clients that take what others need: sockets, time, memory. Each stays within its bounds."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from support.api_server import TOKEN, free_port, running_api
+from support.shared_api import own_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from servicelayer_api.local_postgres import LocalPostgres
+    from support.api_server import ApiProcess
+
+_OF_ADDRESS = 12
+_ALL = 30
+_HEAD = f"POST /accounts HTTP/1.1\r\nhost: api\r\nauthorization: Bearer {TOKEN}\r\n"
+# A hang must end the test; nothing is measured by it.
+_PATIENCE = 30.0
+
+
+@pytest.fixture(scope="module")
+def probe_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(
+    postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory, probe_port: int
+) -> Iterator[ApiProcess]:
+    folder = tmp_path_factory.mktemp("hostile")
+    with (
+        own_database(postgres) as url,
+        running_api(
+            url,
+            folder,
+            PROBE_ADDR=f"127.0.0.1:{probe_port}",
+            HEADER_TIMEOUT="2s",
+            BODY_TIMEOUT="3s",
+            IDLE_TIMEOUT="4s",
+            MAX_CONNECTIONS=str(_ALL),
+            MAX_CONNECTIONS_PER_ADDRESS=str(_OF_ADDRESS),
+        ) as process,
+    ):
+        yield process
+
+
+def _connect(server: ApiProcess, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(
+        ("127.0.0.1", server.port), timeout=_PATIENCE, source_address=(source, 0)
+    )
+
+
+def _said(connection: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    found = b""
+    try:
+        while part := connection.recv(65536):
+            found += part
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def _ask(connection: socket.socket) -> int:
+    connection.sendall(b"GET /system/version HTTP/1.1\r\nhost: api\r\n\r\n")
+    answer = connection.recv(65536)
+    return int(answer[9:12]) if answer else 0
+
+
+def _slow_body(server: ApiProcess, source: str) -> socket.socket:
+    connection = _connect(server, source)
+    connection.sendall(f"{_HEAD}content-length: 100\r\n\r\n{{".encode())
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("", None),
+        ("\r\n", None),
+        ("GET /accounts HTTP/1.1\r\nhost: a", 408),
+        (f"{_HEAD}content-length: 100\r\n\r\n{{", 408),
+        (f"{_HEAD}transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n", 408),
+    ],
+)
+def test_what_does_not_arrive_in_time_ends_the_connection(
+    server: ApiProcess, sent: str, status: int | None
+) -> None:
+    with closing(_connect(server)) as connection:
+        connection.sendall(sent.encode())
+        said = _said(connection)
+
+    head, _, body = said.partition(b"\r\n\r\n")
+    if status is None:
+        assert said == b""
+    else:
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert json.loads(body)["status"] == status
+    assert "Traceback" not in server.output()
+
+
+def test_a_connection_that_dribbles_blank_lines_after_an_answer_ends(server: ApiProcess) -> None:
+    with closing(_connect(server)) as connection:
+        assert _ask(connection) == 200
+        deadline = time.monotonic() + _PATIENCE
+        closed = False
+        connection.settimeout(0.2)
+        while not closed and time.monotonic() < deadline:
+            try:
+                connection.sendall(b"\r\n")
+                closed = connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                closed = True
+
+    assert closed
+
+
+def test_one_address_cannot_have_all_connections_and_probes_answer_meanwhile(
+    server: ApiProcess, probe_port: int
+) -> None:
+    with ExitStack() as held:
+        for _ in range(_OF_ADDRESS):
+            held.enter_context(closing(_slow_body(server, "127.0.0.2")))
+        with closing(_connect(server, "127.0.0.2")) as refused:
+            assert _said(refused) == b""
+        with closing(_connect(server, "127.0.0.3")) as honest:
+            assert _ask(honest) == 200
+        for path in ("/livez", "/readyz", "/healthz", "/metrics"):
+            url = f"http://127.0.0.1:{probe_port}{path}"
+            assert httpx.get(url, trust_env=False).status_code == 200
+
+
+def test_who_waits_for_nothing_makes_room(server: ApiProcess, probe_port: int) -> None:
+    with ExitStack() as held:
+        idle = [
+            held.enter_context(closing(_connect(server, f"127.0.1.{number}")))
+            for number in range(1, _ALL + 1)
+        ]
+        with closing(_connect(server, "127.0.0.4")) as honest:
+            assert _ask(honest) == 200
+        assert _said(idle[0]) == b""
+    figures = httpx.get(f"http://127.0.0.1:{probe_port}/metrics", trust_env=False).text
+    assert 'http_connections_ended_total{reason="evicted"}' in figures
+
+
+def test_the_listener_for_probes_serves_nothing_else(server: ApiProcess, probe_port: int) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{probe_port}", trust_env=False) as client:
+        assert client.get("/accounts", headers={"authorization": f"Bearer {TOKEN}"}).is_error
+        assert client.post("/livez").status_code == 405
+        head = client.head("/readyz")
+    assert (head.status_code, head.content) == (200, b"")
+    assert server.client().get("/metrics").status_code == 200
+
+
+def test_who_has_no_credential_may_send_a_few_kib_only(server: ApiProcess) -> None:
+    with server.client() as client:
+        body = json.dumps({"username": "a", "password": "b" * 10_000})
+        assert client.post("/auth/login", content=body).status_code == 413
+        parts = iter([body[:5000].encode(), body[5000:].encode()])
+        assert client.post("/auth/login", content=parts).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "POST /auth/login HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "POST /auth/login HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}x",
+        "GET / HTTP/1.1\r\nhost: api\r\nbroken header\r\n\r\n",
+        "nonsense\r\n\r\n",
+    ],
+)
+def test_what_cannot_be_read_is_the_clients_fault(server: ApiProcess, sent: str) -> None:
+    with closing(_connect(server)) as connection:
+        connection.sendall(sent.encode())
+        said = _said(connection)
+
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in said
+    assert "Traceback" not in server.output()
+
+
+def test_a_client_that_goes_half_way_is_no_error_of_the_server(server: ApiProcess) -> None:
+    with closing(_connect(server)) as connection:
+        connection.sendall(
+            b"POST /auth/login HTTP/1.1\r\nhost: api\r\ncontent-length: 100\r\n\r\n{"
+        )
+    with server.client() as client:
+        deadline = time.monotonic() + _PATIENCE
+        counted = ""
+        while 'path="/auth/login",status="400"' not in counted and time.monotonic() < deadline:
+            counted = client.get("/metrics").text
+
+    assert 'path="/auth/login",status="400"' in counted
+    assert 'path="/auth/login",status="500"' not in counted
+    assert "Traceback" not in server.output()
+
+
+def test_a_head_without_end_and_a_flood_of_requests_in_one_go_are_refused(
+    server: ApiProcess,
+) -> None:
+    with closing(_connect(server)) as connection:
+        try:
+            connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"a" * 1_000_000)
+            said = _said(connection)
+        except OSError:
+            said = b""
+        assert said == b"" or said.startswith(b"HTTP/1.1 431 ")
+    with closing(_connect(server)) as connection:
+        connection.sendall(_HEAD.replace("POST", "GET").encode() + b"\r\n")
+        connection.sendall((_HEAD.replace("POST", "GET").encode() + b"\r\n") * 100)
+        assert _said(connection).count(b"HTTP/1.1 200 ") < 50
