@@ -221,7 +221,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: Annotated[
         str,
         Meta(
-            description="Requests on /accounts a caller or address may make: 100/s, 6000/m, "
+            description="Requests a caller or address may make, probes aside: 100/s, 6000/m, "
             "or off where a proxy in front limits"
         ),
     ] = "100/s"

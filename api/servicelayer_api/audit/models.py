@@ -47,6 +47,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         idempotency: SHA-256 of the request's `Idempotency-Key`; empty when it had none.
         before: Salted SHA-256 of the state before; empty when there was none or it is not kept.
         after: The same of the state after.
+        requests: How many requests like this one the entry stands for; left out when it is one, and
+            not part of its leaf then.
     """
 
     seq: int = 0
@@ -70,6 +72,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: str = ""
     before: str = ""
     after: str = ""
+    requests: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

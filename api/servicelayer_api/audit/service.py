@@ -1,9 +1,10 @@
 """The audit log's use cases: record a change, note a refusal, look entries up.
 
 Invariant: `record` writes in the caller's transaction, so a change and its entry exist together or
-    not at all. A
-refused change is noted after the answer by a background writer with a bounded backlog: when that is
-full the entry is dropped and counted, because nobody may stop the service by being refused often.
+not at all. A refused change is noted after the answer by a background writer with a bounded
+backlog: when that is full the entry is dropped and counted, because nobody may stop the service by
+being refused often. For the same reason refusals of those who showed no valid credential share
+entries (`strangers`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from prometheus_client import Counter
 from servicelayer_api.audit import rules, store
 from servicelayer_api.audit.disclosures import Disclosures
 from servicelayer_api.audit.models import Change, Draft
+from servicelayer_api.audit.strangers import Strangers
 from servicelayer_api.ids import new_id
 from servicelayer_api.web.pagination import Slice
 
@@ -96,6 +98,12 @@ class AuditLog:
                 registry=metrics,
             )
         )
+        self._refused_strangers = Counter(
+            "audit_strangers_refused_total",
+            "Refused changes of callers without a valid credential; they share audit entries",
+            registry=metrics,
+        )
+        self._strangers = Strangers()
         self._to_file = to_file
         self._undecided: dict[UUID, tuple[str, Entry]] = {}
         self._disclosures = Disclosures(database, self.record_many)
@@ -306,11 +314,25 @@ class AuditLog:
                 status=status,
                 resource_id=caller.subject,
             ).entry
-            self.refusals.put(entry)
-            self._to_lines([entry])
+            if caller.principal is None:
+                self._refused_strangers.inc()
+                self.gather()
+                written = self._strangers.note(entry)
+            else:
+                written = entry
+            self._refuse([written] if written else [])
         elif caller.recorded:
             self._recorded.inc(len(caller.recorded))
             self._to_lines(caller.recorded)
+
+    def gather(self, *, last: bool = False) -> None:
+        """Hand on the refusals of strangers of a minute that is over, all of them at the `last`."""
+        self._refuse(self._strangers.take(self._clock.now(), last=last))
+
+    def _refuse(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.refusals.put(entry)
+        self._to_lines(entries)
 
     async def list_entries(self, caller: Caller, query: Query) -> Slice[Entry]:
         """Look entries up.

@@ -41,6 +41,7 @@ _WRITTEN: Final = (
     ("before_digest", "bytea"),
     ("after_digest", "bytea"),
     ("salt", "bytea"),
+    ("requests", "integer"),
 )
 _NAMES: Final = ", ".join(name for name, _ in _WRITTEN)
 _VALUES: Final = ", ".join(f"${number}" for number in range(1, len(_WRITTEN) + 1))
@@ -179,6 +180,7 @@ def _row(draft: Draft) -> tuple[Any, ...]:
         _bytes(entry.before),
         _bytes(entry.after),
         draft.salt or None,
+        None if entry.requests is msgspec.UNSET else entry.requests,
     )
 
 
@@ -222,4 +224,5 @@ def read_entry(row: asyncpg.Record) -> Entry:
         idempotency=_hex(row["idempotency"]),
         before=_hex(row["before_digest"]),
         after=_hex(row["after_digest"]),
+        requests=msgspec.UNSET if row["requests"] is None else row["requests"],
     )

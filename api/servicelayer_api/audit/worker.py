@@ -38,7 +38,10 @@ def database_writer(audit: AuditLog) -> Callable[[asyncio.Event], Awaitable[None
     async def write(batch: list[Entry]) -> None:
         await audit.write_refusals(batch)
 
-    return _Writer("database", audit.refusals, write, keep=True).run
+    async def refill(*, last: bool) -> None:
+        audit.gather(last=last)
+
+    return _Writer("database", audit.refusals, write, keep=True, refill=refill).run
 
 
 def file_writer(audit: AuditLog, sink: FileSink) -> Callable[[asyncio.Event], Awaitable[None]]:
@@ -47,7 +50,8 @@ def file_writer(audit: AuditLog, sink: FileSink) -> Callable[[asyncio.Event], Aw
     async def write(batch: list[Entry]) -> None:
         await asyncio.to_thread(sink.append, batch)
 
-    async def refill() -> None:
+    async def refill(*, last: bool) -> None:
+        audit.gather(last=last)
         with suppress(ServiceError):
             await audit.decide()
 
@@ -93,7 +97,7 @@ class _Writer:
         write: Callable[[list[Entry]], Awaitable[None]],
         *,
         keep: bool,
-        refill: Callable[[], Awaitable[None]] | None = None,
+        refill: Callable[..., Awaitable[None]],
     ) -> None:
         """Write from `backlog`.
 
@@ -102,7 +106,7 @@ class _Writer:
             backlog: what to write.
             write: writes a batch.
             keep: whether entries wait while the target fails.
-            refill: puts more into the backlog, if there is something that does.
+            refill: puts more into the backlog; told whether it is the last time.
         """
         self._target = target
         self._backlog = backlog
@@ -115,12 +119,11 @@ class _Writer:
         """Write until told to stop, then what is left."""
         while not stop.is_set():
             await stopped_within(stop, _PAUSE)
-            await self._empty(keep=self._keep)
-        await self._empty(keep=False)
+            await self._empty(keep=self._keep, last=False)
+        await self._empty(keep=False, last=True)
 
-    async def _empty(self, *, keep: bool) -> None:
-        if self._refill is not None:
-            await self._refill()
+    async def _empty(self, *, keep: bool, last: bool) -> None:
+        await self._refill(last=last)
         while self._backlog and await self._write_batch(keep=keep):
             pass
 

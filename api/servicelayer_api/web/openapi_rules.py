@@ -15,7 +15,6 @@ from servicelayer_api.errors import error_types
 from servicelayer_api.web.idempotency import MAX_LENGTH, METHODS
 from servicelayer_api.web.pagination import MAX_LIMIT, NEXT_CURSOR
 from servicelayer_api.web.problems import MEDIA_TYPE
-from servicelayer_api.web.rate_limit import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,12 +91,12 @@ _HEADERS: Final[Object] = {
         "schema": _TEXT,
     },
     "RateLimit": {
-        "description": f"Below {ROOT}: what is left of the nearest limit, r requests, and t "
+        "description": "What is left of the nearest limit, r requests, and t "
         "seconds until all are back",
         "schema": _TEXT,
     },
     "RateLimitPolicy": {
-        "description": f"Below {ROOT}: each limit, q requests in w seconds",
+        "description": "Each limit, q requests in w seconds",
         "schema": _TEXT,
     },
     "RetryAfter": {

@@ -1,4 +1,4 @@
-"""The rate limit on `/accounts` and all below it: per client address and per caller.
+"""The rate limit on every path but the probes: per client address and per caller.
 
 It decides in process, so that it costs a request no query. A worker tells the database what was
 used, half a second later, and hears what the other replicas let through; so the limit holds for all
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from servicelayer_api.web.principal import Principal
     from servicelayer_api.web.rates import Rate, Verdict
 
-ROOT: Final = "/accounts"
 ADDRESS: Final = "address"
 CALLER: Final = "caller"
 
 _VERDICT: Final = "servicelayer.rate_limit"
+_PROBES: Final = frozenset({"/livez", "/readyz", "/healthz"})
 _PATIENCE: Final = 0.05
 _MAX_HELD: Final = 1000
 
@@ -199,7 +199,8 @@ class CallerLimit:
 
 
 def _is_limited(path: str) -> bool:
-    return path.startswith(ROOT) and path[len(ROOT) : len(ROOT) + 1] in {"", "/"}
+    """Tell whether a path costs something: all do, those that do not exist too, but the probes."""
+    return path not in _PROBES
 
 
 def _name(principal: Principal) -> str:

@@ -8,15 +8,17 @@ import hashlib
 import json
 import os
 import stat
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
 from servicelayer_api.audit import rules
 from servicelayer_api.audit.service import Backlog
 from servicelayer_api.audit.sink import FileSink
+from servicelayer_api.audit.strangers import GROUPS, KINDS, Strangers
 from servicelayer_api.audit.worker import _Writer
 from servicelayer_api.errors import Unavailable
 from servicelayer_api.ids import new_id
@@ -50,6 +52,10 @@ def make_entry(number: int = 0) -> Entry:
 
 def make_backlog(size: int = 100) -> Backlog:
     return Backlog(Counter("dropped", "Dropped", registry=CollectorRegistry()), size)
+
+
+async def _nothing(*, last: bool) -> None:
+    """Put nothing more into a backlog."""
 
 
 def dropped(backlog: Backlog) -> float:
@@ -216,7 +222,9 @@ async def test_database_writer_keeps_entries_while_the_database_is_away() -> Non
     entries = [make_entry(number) for number in range(3)]
     for entry in entries:
         backlog.put(entry)
-    await asyncio.wait_for(_Writer("database", backlog, write, keep=True).run(stop), 20)
+    await asyncio.wait_for(
+        _Writer("database", backlog, write, keep=True, refill=_nothing).run(stop), 20
+    )
 
     assert written == entries
     assert dropped(backlog) == 0
@@ -230,7 +238,9 @@ async def test_file_writer_counts_what_the_disk_refused() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     backlog.put(make_entry())
-    await asyncio.wait_for(_Writer("file", backlog, write, keep=False).run(stop), 20)
+    await asyncio.wait_for(
+        _Writer("file", backlog, write, keep=False, refill=_nothing).run(stop), 20
+    )
 
     assert dropped(backlog) == 1
 
@@ -245,7 +255,64 @@ async def test_writer_writes_what_is_left_when_it_is_told_to_stop() -> None:
     for number in range(1200):
         backlog.put(make_entry(number))
     stop.set()
-    await asyncio.wait_for(_Writer("database", backlog, write, keep=True).run(stop), 20)
+    await asyncio.wait_for(
+        _Writer("database", backlog, write, keep=True, refill=_nothing).run(stop), 20
+    )
 
     assert len(written) == 1200
     assert not backlog
+
+
+def _refusal(address: str, *, status: int = 401, route: str = "", second: int = 0) -> Entry:
+    return replace(
+        make_entry(),
+        remote_addr=address,
+        status=status,
+        route=route,
+        time=NOW + timedelta(seconds=second),
+    )
+
+
+def test_refusals_of_a_stranger_in_a_minute_share_an_entry() -> None:
+    strangers = Strangers()
+    strangers.take(NOW)
+
+    at_once = [strangers.note(_refusal("10.0.0.1")) for _ in range(1000)]
+
+    assert [entry is not None for entry in at_once] == [True] + [False] * 999
+    assert strangers.take(NOW) == []
+    (gathered,) = strangers.take(NOW + timedelta(minutes=1))
+    assert (gathered.requests, gathered.remote_addr) == (999, "10.0.0.1")
+    assert strangers.note(_refusal("10.0.0.1")) is not None
+
+
+@pytest.mark.parametrize(
+    ("addresses", "most"),
+    [
+        ([f"10.{n // 250}.0.{n % 250}" for n in range(2000)], GROUPS + 1),
+        ([f"2001:db8::{n:x}" for n in range(2000)], 1),
+        (["10.0.0.1"] * 2000, KINDS + 1),
+        ([f"10.0.0.{n % 30}" for n in range(2000)], GROUPS + 1),
+    ],
+)
+def test_the_entries_of_a_minute_are_bounded_and_add_up(addresses: list[str], most: int) -> None:
+    strangers = Strangers()
+    strangers.take(NOW)
+
+    entries = [
+        strangers.note(_refusal(address, route=f"/{number % 40 if most != 1 else 0}"))
+        for number, address in enumerate(addresses)
+    ]
+    written = [entry for entry in entries if entry is not None]
+    gathered = strangers.take(NOW, last=True)
+
+    assert len(written) <= most
+    assert len(gathered) <= most
+    assert len(written) + sum(int(cast("int", entry.requests)) for entry in gathered) == 2000
+
+
+def test_the_leaf_of_an_entry_for_one_request_is_as_it_always_was() -> None:
+    one = make_entry()
+
+    assert b"requests" not in rules.leaf_data(one)
+    assert b'"requests":7' in rules.leaf_data(replace(one, requests=7))

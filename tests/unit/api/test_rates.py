@@ -126,10 +126,10 @@ def test_a_backlog_heard_of_counts_and_own_requests_since_count_on_top() -> None
 
 @pytest.mark.parametrize(
     ("path", "limited"),
-    [("/accounts", True), ("/accounts/", True), ("/accounts/a/b", True), ("/accountsx", False),
-     ("/livez", False), ("/", False)],
+    [("/accounts", True), ("/accounts/a/b", True), ("/auth/login", True), ("/no/such/path", True),
+     ("/", True), ("/livez/", True), ("/livez", False), ("/readyz", False), ("/healthz", False)],
 )  # fmt: skip
-def test_accounts_and_all_below_are_limited(path: str, limited: bool) -> None:
+def test_everything_but_the_probes_is_limited(path: str, limited: bool) -> None:
     assert _is_limited(path) is limited
 
 
