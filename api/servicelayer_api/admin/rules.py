@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
+from servicelayer_api import path_names
 from servicelayer_api.admin.errors import PlatformAdminOnly
 from servicelayer_api.admin.models import (
     MASK,
@@ -137,7 +138,10 @@ def new_item[T: Item](collection: Collection[T], change: Change) -> T:
         missing["name"] = item.chain_id
     if isinstance(item, FeatureFlag) and item.enabled and item.rollout == 0:
         missing["rollout"] = _WHOLE_ROLLOUT
-    return checked(collection, replace(item, **missing))
+    item = replace(item, **missing)
+    if collection.named and path_names.cannot_be_addressed(getattr(item, collection.key)):
+        raise Invalid(fields=[(collection.key, path_names.FAULT)])
+    return checked(collection, item)
 
 
 def apply[T: Item](collection: Collection[T], item: T, change: Change) -> T:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from servicelayer_api import path_names
 from servicelayer_api.crypto.ecvrf import VrfKey
 from servicelayer_api.crypto.signing import SigningKey
 from servicelayer_api.errors import Invalid
@@ -104,6 +105,8 @@ def check_new(new: NewDraw) -> NewDraw:
     for name, text in (("request_id", request_id), ("client_seed", new.client_seed)):
         if "\0" in text:
             faults.append((name, "must not hold the character NUL"))
+    if path_names.cannot_be_addressed(request_id):
+        faults.append(("request_id", path_names.FAULT))
     if faults:
         raise Invalid(fields=faults)
     return NewDraw(length=length, request_id=request_id, client_seed=new.client_seed)

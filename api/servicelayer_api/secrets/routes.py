@@ -146,6 +146,29 @@ async def delete_secret(
     await secrets.remove(caller_of(request.scope), account_id, name, if_match or "")
 
 
+@delete(
+    "/accounts/{account_id:str}/secrets",
+    operation_id="deleteSecretByName",
+    summary="Delete a secret whose name cannot stand in a path",
+    description=(
+        "Names that hold `/`, and `.` and `..`, are refused today. Secrets that were made with one "
+        "before can be deleted here."
+    ),
+    tags=["secrets"],
+    responses=_MATCHES,
+    opt=_WRITE,
+)
+async def delete_secret_by_name(
+    request: Request[Any, Any, Any],
+    secrets: NamedDependency[Secrets],
+    account_id: FromPath[str],
+    name: Annotated[str, QueryParameter(description="The whole name", min_length=1)],
+    if_match: _IfMatch = None,
+) -> None:
+    """Delete a secret."""
+    await secrets.remove(caller_of(request.scope), account_id, name, if_match or "")
+
+
 @get(
     "/accounts/{account_id:str}/secrets/{name:str}/versions",
     operation_id="listSecretVersions",
@@ -197,6 +220,7 @@ ROUTES = [
     get_secret,
     change_secret,
     delete_secret,
+    delete_secret_by_name,
     list_versions,
     roll_back_secret,
 ]

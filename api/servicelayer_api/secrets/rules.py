@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
+from servicelayer_api import path_names
 from servicelayer_api.clock import OUTSIDE_UTC, in_utc
 from servicelayer_api.errors import Invalid
 from servicelayer_api.secrets.errors import SecretAccessDenied, SecretChanged, SecretExpired
@@ -213,6 +214,8 @@ def _name_faults(name: str) -> _Faults:
         faults.append(("name", "cannot contain '|'"))
     if "\0" in name:
         faults.append(("name", "must not hold the character NUL"))
+    if path_names.cannot_be_addressed(name):
+        faults.append(("name", path_names.FAULT))
     return faults
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from servicelayer_api.errors import RateLimited
+from servicelayer_api.errors import NotFound, RateLimited
 from servicelayer_api.ids import new_id_text
+from servicelayer_api.path_names import is_canonical
 from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.answer_headers import open_headers
 from servicelayer_api.web.intake import PUBLIC_BODY_BYTES, Budget, Intake
@@ -155,7 +156,11 @@ class Edge:
         if details["method"] == "OPTIONS":
             await _empty(answer.send, 204, [(b"access-control-max-age", b"600")])
             return
-        if "//" in details["path"]:
+        raw = details["raw_path"].partition(b"?")[0]
+        if not is_canonical(raw):
+            await send_problem(scope, answer.send, NotFound("the path is not canonical"))
+            return
+        if b"//" in raw:
             await _redirect(answer.send, details)
             return
         try:

@@ -49,6 +49,7 @@ _NOTHING: Final = """
     listAccounts createAccount getAccount changeAccount deleteAccount
     listWorkspaceWallets getWorkspaceWallet deleteWorkspaceWallet listApiKeys revokeApiKey
     listSecrets createSecret getSecret changeSecret deleteSecret listSecretVersions rollBackSecret
+    deleteSecretByName deleteSettingByName deleteQuotaByName
     drawRandom listRandomRequests proveRandomRequest listRandomKeys
     listPriceFeeds createPriceFeed getPriceFeed changePriceFeed deletePriceFeed getLatestPrice
     listPriceSnapshots submitPrice listPriceRounds listPriceObservations

@@ -220,3 +220,13 @@ def test_a_head_without_end_and_a_flood_of_requests_in_one_go_are_refused(
         connection.sendall(_HEAD.replace("POST", "GET").encode() + b"\r\n")
         connection.sendall((_HEAD.replace("POST", "GET").encode() + b"\r\n") * 100)
         assert _said(connection).count(b"HTTP/1.1 200 ") < 50
+
+
+@pytest.mark.parametrize("path", ["/%2Flivez", "/admin%2Faudit", "/a/../livez", "/%2e%2e/livez"])
+def test_a_path_that_others_read_differently_leads_nowhere(server: ApiProcess, path: str) -> None:
+    with closing(_connect(server)) as connection:
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nhost: api\r\nauthorization: Bearer {TOKEN}\r\n"
+            "connection: close\r\n\r\n".encode()
+        )
+        assert _said(connection).startswith(b"HTTP/1.1 404 ")

@@ -65,6 +65,10 @@ def test_names_are_told_apart_without_case(api: SecretsApi, account: str) -> Non
         ({"name": "  ", "value": "v"}, "name"),
         ({"name": "a|b", "value": "v"}, "name"),
         ({"name": "a\0b", "value": "v"}, "name"),
+        ({"name": "db/", "value": "v"}, "name"),
+        ({"name": "..", "value": "v"}, "name"),
+        ({"name": ".", "value": "v"}, "name"),
+        ({"name": "a\\b", "value": "v"}, "name"),
         ({"name": "n" * 257, "value": "v"}, "name"),
         ({"name": "n"}, "value"),
         ({"name": "n", "value": ""}, "value"),
@@ -311,3 +315,21 @@ async def test_changes_are_in_the_audit_log(api: SecretsApi, account: str) -> No
     assert [row["action"] for row in rows if row["action"].startswith("secret")] == [
         "secret.create", "secret.change", "secret.rollback", "secret.delete",
     ]  # fmt: skip
+
+
+async def test_a_name_that_was_taken_before_and_cannot_stand_in_a_path_is_deleted_by_query(
+    api: SecretsApi, account: str
+) -> None:
+    api.keep(account, "db", "kept")
+    for number, name in enumerate(("db/", "a/versions", "..")):
+        api.keep(account, f"old{number}", "v")
+        await api.execute(
+            "UPDATE secrets SET name = $1, name_key = $1 WHERE account_id = $2 AND name = $3",
+            name, account, f"old{number}",
+        )  # fmt: skip
+        assert api.ask("DELETE", secret_path(account) + "/db%2F").status_code == 404
+        gone = api.client.delete(secret_path(account), params={"name": name})
+        assert gone.status_code == 204
+
+    assert api.client.delete(secret_path(account)).status_code == 400
+    assert api.value(account, "db") == "kept"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from servicelayer_api.admin.models import Quota, QuotaChange
 from servicelayer_api.admin.rules import QUOTAS
@@ -118,6 +118,21 @@ async def delete_quota(
     await configuration.delete_item(caller_of(request.scope), QUOTAS, tenant)
 
 
+@delete(
+    "/admin/config/quotas",
+    operation_id="deleteQuotaByName",
+    summary="Delete a quota whose name cannot stand in a path",
+    tags=["admin"],
+)
+async def delete_quota_by_name(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    tenant_id: Annotated[str, QueryParameter(description="The whole name", min_length=1)],
+) -> None:
+    """Delete a quota."""
+    await configuration.delete_item(caller_of(request.scope), QUOTAS, tenant_id)
+
+
 ROUTES = [
     list_quotas,
     create_quota,
@@ -125,4 +140,5 @@ ROUTES = [
     replace_quota,
     change_quota,
     delete_quota,
+    delete_quota_by_name,
 ]

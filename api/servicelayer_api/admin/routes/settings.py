@@ -116,6 +116,21 @@ async def delete_setting(
     await configuration.delete_item(caller_of(request.scope), SETTINGS, key)
 
 
+@delete(
+    "/admin/config/settings",
+    operation_id="deleteSettingByName",
+    summary="Delete a setting whose name cannot stand in a path",
+    tags=["admin"],
+)
+async def delete_setting_by_name(
+    request: Request[Any, Any, Any],
+    configuration: NamedDependency[Configuration],
+    key: Annotated[str, QueryParameter(description="The whole name", min_length=1)],
+) -> None:
+    """Delete a setting."""
+    await configuration.delete_item(caller_of(request.scope), SETTINGS, key)
+
+
 ROUTES = [
     list_settings,
     create_setting,
@@ -123,4 +138,5 @@ ROUTES = [
     replace_setting,
     change_setting,
     delete_setting,
+    delete_setting_by_name,
 ]
