@@ -11,6 +11,7 @@ created. A refused write is a fact for the conditions (`ApplyError`), never the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ from servicelayer_operator import observability
 from servicelayer_operator.errors import (
     AlreadyExistsError,
     ClusterError,
+    ConflictError,
     FieldConflictError,
     ForbiddenError,
     InvalidError,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 ISSUED = "cert-manager.io/certificate-name"
 _LONGEST_MESSAGE = 500
+_TRIES = 3
 
 _log = observability.get_logger(__name__)
 
@@ -227,13 +230,17 @@ class Applier:
         """Book the content to us, so that applying ours removes what others put beside it."""
         key, namespace = manifest.key, resource.metadata.namespace
         kind = find_kind(key.api_version, key.kind)
-        live = await self._cluster.get(kind, namespace, key.name)
-        if live["metadata"]["uid"] == body["metadata"]["uid"] and intruders(live):
+        for _ in range(_TRIES):
+            live = await self._cluster.get(kind, namespace, key.name)
+            if live["metadata"]["uid"] != body["metadata"]["uid"] or not intruders(live):
+                break
             account = {
                 "resourceVersion": live["metadata"]["resourceVersion"],
                 "managedFields": take_over(live),
             }
-            await self._cluster.merge_patch(kind, namespace, key.name, {"metadata": account})
+            with contextlib.suppress(ConflictError):
+                await self._cluster.merge_patch(kind, namespace, key.name, {"metadata": account})
+                break
         return await self._cluster.apply(body, force=True)
 
     async def _read(self, namespace: str, key: ObjectKey) -> dict[str, Any] | None:

@@ -150,10 +150,25 @@ class Cluster:
         *,
         subresource: str = "",
     ) -> dict[str, Any]:
-        """Merge-patch an object or one of its subresources."""
+        """Merge-patch an object or one of its subresources.
+
+        A patch that names the resourceVersion it was made for is sent once: to repeat it is of no
+        use when another has written.
+
+        Raises:
+            ConflictError: Another has written meanwhile.
+        """
         path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
         query = {"fieldManager": FIELD_MANAGER}
-        return await self.call("PATCH", path, body=patch, query=query, content_type=_MERGE)
+        bound = "resourceVersion" in (patch.get("metadata") or {})
+        return await self.call(
+            "PATCH",
+            path,
+            body=patch,
+            query=query,
+            content_type=_MERGE,
+            attempts=1 if bound else _ATTEMPTS,
+        )
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete one object if it is still the one that was meant.

@@ -12,12 +12,18 @@ from servicelayer_operator.conditions import Situation, Verdict, bad, good, unsu
 from servicelayer_operator.failures import clean, find_failure
 from servicelayer_operator.manifests.labels import API, POSTGRES, TEMPLATE_HASH
 from servicelayer_operator.manifests.manifest import Gate, ObjectKey
-from servicelayer_operator.manifests.names import names_of
+from servicelayer_operator.manifests.names import Names, names_of
 from servicelayer_operator.manifests.postgres import wanted_claim
 from servicelayer_operator.observed import DeploymentFact, PodFact
-from servicelayer_operator.plan import missing_keys
+from servicelayer_operator.plan import is_key_changed, missing_keys
 from servicelayer_operator.quantities import parse_quantity
 from servicelayer_operator.retries import MigrationState
+
+_KEY_CHANGED: Final = (
+    "SECRET_ENCRYPTION_KEY in Secret {secret} is not the key that the data was written with; no "
+    "pod is changed. Put the old key back. To change it on purpose, name the old one in "
+    "spec.api.extraEnv as SECRET_ENCRYPTION_KEY_PREVIOUS."
+)
 
 ADDRESS_GRACE: Final = timedelta(seconds=60)
 """How long an Ingress controller may take to publish an address; many never do."""
@@ -36,6 +42,12 @@ def check_secrets(situation: Situation) -> Verdict:
     """Judge whether every Secret and key that the pods require is there."""
     resource, observed = situation.resource, situation.observed
     names = names_of(resource)
+    if observed.lost:
+        return _lost(observed.lost[0], names)
+    if is_key_changed(resource, observed):
+        return bad(
+            "EncryptionKeyChanged", _KEY_CHANGED.format(secret=names.api_secret), stalled=True
+        )
     generated = resource.spec.secrets.mode == "Generate"
     embedded = resource.spec.database.embedded is not None
     for fact, name, made in (
@@ -46,6 +58,9 @@ def check_secrets(situation: Situation) -> Verdict:
             todo = "The operator is about to make it." if made else "Create it in this namespace."
             return bad("SecretMissing", f"Secret {name} does not exist. {todo}", stalled=not made)
     missing = missing_keys(situation.desired, observed)
+    known = resource.status.get("encryptionKey")
+    if known and (names.api_secret, "SECRET_ENCRYPTION_KEY") in missing:
+        return _lost(names.api_secret, names)
     if missing:
         told = ", ".join(f"{secret}/{key}" for secret, key in missing)
         return bad(
@@ -55,6 +70,24 @@ def check_secrets(situation: Situation) -> Verdict:
             stalled=True,
         )
     return good("SecretsFound", "All Secrets and keys that the pods need exist.")
+
+
+def _lost(secret: str, names: Names) -> Verdict:
+    """A running pod still has the values in its environment."""
+    why = "what is stored can be read only with its encryption key"
+    pod, fetch = f"deployment/{names.base}", "SECRET_ENCRYPTION_KEY"
+    if secret == names.postgres:
+        why = "the database in the volume knows only its password"
+        pod, fetch = f"{names.postgres}-0", "POSTGRES_PASSWORD"
+    show = f"import os; print(os.environ['{fetch}'])"
+    told = f'python3 -c "{show}"' if secret != names.postgres else f"printenv {fetch}"
+    return bad(
+        "SecretLost",
+        f"Secret {secret} or its {fetch} is gone and is not made anew, because {why}. Restore it, "
+        f"from a backup or from a pod that still runs: kubectl exec {pod} -- {told}. To begin "
+        "without the data, delete this ServiceLayer and its volume claim.",
+        stalled=True,
+    )
 
 
 def check_database(situation: Situation) -> Verdict:

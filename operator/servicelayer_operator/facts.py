@@ -74,14 +74,13 @@ class FactStore:
         Returns:
             The ServiceLayer it belongs to if this was news, else None.
         """
-        owner = _owner(obj)
-        if owner is None:
-            return None
-        place = _place(obj)
-        version = _version(obj)
+        owner, place, version = _owner(obj), _place(obj), _version(obj)
         known = self._records.get(place)
         if known is not None and known.version >= version:
             return None
+        if owner is None:
+            # A label was taken off that the watch does not select by: the same as gone.
+            return self._drop(place) if known is not None else None
         is_pod = place.kind == POD.kind
         observe = _OBSERVERS.get(place.kind)
         record = _Record(
@@ -90,14 +89,16 @@ class FactStore:
             None if is_pod else observe_child(obj),
             observe(obj) if observe else None,
         )
-        if known is not None and known.owner != owner:
-            self._places.get(known.owner, set()).discard(place)
+        lost = known.owner if known is not None and known.owner != owner else None
+        if lost is not None:
+            self._drop(place)
         self._records[place] = record
         self._places.setdefault(owner, set()).add(place)
         if known is not None and is_pod and known.detail == record.detail:
             # Pods are rewritten often by others; only what a decision needs is news.
             return None
-        return owner
+        # Whoever lost an object to another's label has to look; the other has no need of it.
+        return lost or owner
 
     def remove(self, obj: Mapping[str, Any]) -> Key | None:
         """Take in that an object is gone.

@@ -52,7 +52,7 @@ def generated_secret(resource: ServiceLayer) -> dict[str, Any]:
         "SECRET_ENCRYPTION_KEY": secrets.token_hex(32),
         "RANDOM_SIGNING_KEY": _signing_key(),
     }
-    return _secret(resource, secrets_name(resource.metadata.name), labels.API, data)
+    return _secret(resource, secrets_name(resource.metadata.name), data)
 
 
 def postgres_secret(resource: ServiceLayer) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def postgres_secret(resource: ServiceLayer) -> dict[str, Any]:
             "?sslmode=disable"
         ),
     }
-    return _secret(resource, postgres_name(resource.metadata.name), labels.POSTGRES, data)
+    return _secret(resource, postgres_name(resource.metadata.name), data)
 
 
 def _signing_key() -> str:
@@ -77,16 +77,20 @@ def _signing_key() -> str:
     return base64.b64encode(key.private_bytes_raw() + key.public_key().public_bytes_raw()).decode()
 
 
-def _secret(
-    resource: ServiceLayer, name: str, component: str, data: dict[str, str]
-) -> dict[str, Any]:
+def secret_metadata(resource: ServiceLayer, name: str) -> dict[str, Any]:
+    """Make the marks of a generated Secret: our labels, and what keeps Argo CD from pruning it."""
+    component = labels.POSTGRES if name == postgres_name(resource.metadata.name) else labels.API
     marks = labels.labels(resource.metadata.name, component, "")
     # A secret has no version: it outlives every image.
     del marks[labels.VERSION]
+    return {"labels": marks, "annotations": dict(labels.KEPT_BY_ARGO_CD)}
+
+
+def _secret(resource: ServiceLayer, name: str, data: dict[str, str]) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": resource.metadata.namespace,
-        "labels": marks,
+        **secret_metadata(resource, name),
     }
     # What is to outlive the resource must not be owned by it: the garbage collector asks nobody.
     if resource.spec.deletion_policy != "Retain":

@@ -31,6 +31,7 @@ from servicelayer_operator.manifests.labels import (
     COMPONENT,
     FIELD_MANAGER,
     INSTANCE,
+    KEPT_BY_ARGO_CD,
     MANAGED_BY,
     MIGRATION_ATTEMPT,
     MIGRATION_HASH,
@@ -239,6 +240,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         ingress: None when absent.
         secrets: The Secret the API pods read; None when missing.
         database_secret: The Secret that holds the database URL; None when missing.
+        lost: Generated Secrets that are missing though data depends on them.
+        key: Fingerprint of the encryption key as it is now; empty when it is not known.
         tls_secret: The Ingress' certificate; None when nobody looked, `exists=False` when missing.
         api: None when nobody asked it.
         errors: Writes refused in this round.
@@ -257,6 +260,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     ingress: IngressFact | None = None
     secrets: SecretFact | None = None
     database_secret: SecretFact | None = None
+    lost: tuple[str, ...] = ()
+    key: str = ""
     tls_secret: SecretFact | None = None
     api: ApiFact | None = None
     errors: tuple[ApplyError, ...] = ()
@@ -403,4 +408,9 @@ def _claim(spec: Mapping[str, Any]) -> Claim | None:
         return None
     wanted = part(claims[0], "spec")
     storage = part(part(wanted, "resources"), "requests").get("storage", "")
-    return Claim(storage=str(storage), storage_class=wanted.get("storageClassName"))
+    notes = part(part(claims[0], "metadata"), "annotations")
+    return Claim(
+        storage=str(storage),
+        storage_class=wanted.get("storageClassName"),
+        annotated=notes.items() >= KEPT_BY_ARGO_CD.items(),
+    )

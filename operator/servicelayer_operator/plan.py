@@ -24,10 +24,11 @@ from servicelayer_operator.resource import ServiceLayer
 _NEVER_PRUNED: Final = frozenset({"Secret", "PersistentVolumeClaim"})
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "Job"})
 _CLOSED: Final = {
-    Gate.SECRETS_READY: "a Secret or one of its keys is missing",
+    Gate.SECRETS_READY: "a Secret or one of its keys is missing, or the encryption key has changed",
     Gate.DATABASE_READY: "the embedded database is not ready yet",
     Gate.MIGRATED: "the database migration has not completed yet",
 }
+PREVIOUS_KEY: Final = ("SECRET_ENCRYPTION_KEY_PREVIOUS", "SECRET_ENCRYPTION_KEY_PREVIOUS_FILE")
 BEING_DELETED: Final = "the object of this name is still being deleted"
 
 
@@ -89,7 +90,7 @@ def build_plan(
             the live object has shown by `is_subset` that nothing differs and has put it in.
         resource: Whose they are to be: only its own children are pruned.
     """
-    gates = open_gates(desired, observed)
+    gates = open_gates(desired, observed, resource)
     conflicts = find_conflicts(desired, observed, resource)
     names = names_of(resource)
     apply: list[Manifest] = []
@@ -170,8 +171,12 @@ def _prune(desired: Sequence[Manifest], observed: Observed, owner_uid: str) -> I
             yield child
 
 
-def open_gates(desired: Sequence[Manifest], observed: Observed) -> frozenset[Gate]:
+def open_gates(
+    desired: Sequence[Manifest], observed: Observed, resource: ServiceLayer
+) -> frozenset[Gate]:
     """Tell which gates the facts open."""
+    if is_key_changed(resource, observed):
+        return frozenset()
     if not secrets_exist(observed) or missing_keys(desired, observed):
         return frozenset()
     gates = {Gate.SECRETS_READY}
@@ -182,6 +187,20 @@ def open_gates(desired: Sequence[Manifest], observed: Observed) -> frozenset[Gat
     if job is not None and job.name in jobs and job.state is JobState.COMPLETE:
         gates.add(Gate.MIGRATED)
     return frozenset(gates)
+
+
+def is_key_changed(resource: ServiceLayer, observed: Observed) -> bool:
+    """Tell whether the encryption key is another than the one that the data was written with.
+
+    While the key is changed on purpose, the one before is named in spec.api.extraEnv.
+    """
+    known = resource.status.get("encryptionKey")
+    return bool(known and observed.key) and observed.key != known and not _is_rotating(resource)
+
+
+def _is_rotating(resource: ServiceLayer) -> bool:
+    names = {variable.name for variable in resource.spec.api.extra_env}
+    return not names.isdisjoint(PREVIOUS_KEY)
 
 
 def secrets_exist(observed: Observed) -> bool:

@@ -8,7 +8,6 @@ write is idempotent (server-side apply, create-once, a deletion by uid, a status
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,15 +15,15 @@ import msgspec
 from servicelayer_operator import observability
 from servicelayer_operator.checks import Condition, run_checks
 from servicelayer_operator.errors import ClusterError, NotFoundError
-from servicelayer_operator.generate import generated_secret, postgres_secret
-from servicelayer_operator.happenings import on_invalid, on_secret, transitions
+from servicelayer_operator.happenings import on_invalid, transitions
 from servicelayer_operator.kinds import SERVICE_LAYER
 from servicelayer_operator.manifests import BuildInputs, Manifest, ObjectKey, build_all
 from servicelayer_operator.manifests.names import names_of
-from servicelayer_operator.observed import ApiFact, ApplyError, ChildFact, Observed, SecretFact
-from servicelayer_operator.ownership import companions, judge
+from servicelayer_operator.observed import ApiFact, ApplyError, Observed, SecretFact
+from servicelayer_operator.ownership import companions
 from servicelayer_operator.plan import Change, Plan, build_plan
 from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
+from servicelayer_operator.secret_keeper import SecretKeeper, SecretState
 from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
 
 if TYPE_CHECKING:
@@ -67,6 +66,7 @@ class Reconciler:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._keeper = SecretKeeper(runtime)
 
     @property
     def _applier(self) -> Applier:
@@ -92,8 +92,8 @@ class Reconciler:
             return None
         errors: list[ApplyError] = []
         acting = resource.spec.mode == "Apply"
-        strangers = await self._ensure_secrets(resource, key, make=acting)
-        gathered = await self._gather(resource, key, strangers)
+        kept = await self._keeper.ensure(resource, key, acting=acting)
+        gathered = await self._gather(resource, key, kept)
         gathered, plan = await self._survey(resource, key, gathered)
         if acting and (plan.apply or plan.prune):
             errors = await self._act(resource, key, gathered.observed, plan)
@@ -125,47 +125,7 @@ class Reconciler:
         if await self._write_status(key, old, new) is not None:
             await self._runtime.record(body["metadata"], on_invalid(refusal))
 
-    async def _ensure_secrets(
-        self, resource: ServiceLayer, key: Key, *, make: bool
-    ) -> dict[ObjectKey, ChildFact]:
-        """Make the Secrets that are the operator's to make, once.
-
-        Returns:
-            What stands at their names and is a stranger's.
-        """
-        names, strangers = names_of(resource), dict[ObjectKey, ChildFact]()
-        makers = {
-            names.api_secret: generated_secret
-            if resource.spec.secrets.mode == "Generate"
-            else None,
-            names.postgres: postgres_secret if resource.spec.database.embedded else None,
-        }
-        for name, maker in makers.items():
-            if maker is None:
-                continue
-            there = await self._secret_at(key, name)
-            if there is not None and judge(there, resource.metadata) is not None:
-                strangers[there.key] = there
-            elif there is None and make:
-                # bcrypt keeps a core busy for a quarter of a second: not on the event loop.
-                await self._make(resource, await asyncio.to_thread(maker, resource))
-        return strangers
-
-    async def _secret_at(self, key: Key, name: str) -> ChildFact | None:
-        """The Secret of this name, looked up where the watch does not tell of it."""
-        known = self._runtime.facts.child(key.namespace, _secret_key(name))
-        return known or (await self._runtime.secrets.read(key.namespace, name)).child
-
-    async def _make(self, resource: ServiceLayer, body: dict[str, Any]) -> None:
-        made = await self._applier.create_once(body)
-        name: str = body["metadata"]["name"]
-        self._runtime.secrets.forget(resource.metadata.namespace, name)
-        if made:
-            await self._runtime.recorder.record(resource.metadata, on_secret(name))
-
-    async def _gather(
-        self, resource: ServiceLayer, key: Key, strangers: Mapping[ObjectKey, ChildFact]
-    ) -> _Gathered:
+    async def _gather(self, resource: ServiceLayer, key: Key, kept: SecretState) -> _Gathered:
         """Collect what the builders, the plan and the checks need to know."""
         runtime, names = self._runtime, names_of(resource)
         ready = _is_ready(resource.status)
@@ -191,9 +151,11 @@ class Reconciler:
         migration = next((m.key for m in desired if m.key.kind == "Job"), None)
         observed = msgspec.structs.replace(
             runtime.facts.observed(key, migration),
-            strangers=strangers,
-            secrets=_usable(api_secret, strangers),
-            database_secret=_usable(database, strangers),
+            strangers=kept.strangers,
+            lost=kept.lost,
+            key=api_secret.key_fingerprint(),
+            secrets=_usable(api_secret, kept),
+            database_secret=_usable(database, kept),
             tls_secret=tls.fact if tls else None,
             api=await self._ask_api(key, before, api_secret, ready=ready),
         )
@@ -326,9 +288,9 @@ def _secret_key(name: str) -> ObjectKey:
     return ObjectKey(api_version="v1", kind="Secret", name=name)
 
 
-def _usable(secret: SecretView, strangers: Mapping[ObjectKey, ChildFact]) -> SecretFact | None:
+def _usable(secret: SecretView, kept: SecretState) -> SecretFact | None:
     """The Secret's fact; None when it is missing or a stranger's."""
-    taken = secret.child is not None and secret.child.key in strangers
+    taken = secret.child is not None and secret.child.key in kept.strangers
     return secret.fact if secret.fact.exists and not taken else None
 
 

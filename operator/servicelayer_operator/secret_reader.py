@@ -89,6 +89,16 @@ class SecretView:
             digest.update(value)
         return digest.hexdigest()
 
+    def key_fingerprint(self) -> str:
+        """Eight digits that tell whether the encryption key is still the same; empty without one.
+
+        So few that they say nothing about a key, and enough to see that it is another one.
+        """
+        key = self.key()
+        if not key:
+            return ""
+        return hmac.new(key, b"servicelayer: is it the same key", hashlib.sha256).hexdigest()[:8]
+
     def key(self) -> bytes | None:
         """The key of the fingerprints."""
         return self._data.get(ENCRYPTION_KEY) or None

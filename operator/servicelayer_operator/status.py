@@ -18,7 +18,7 @@ from servicelayer_operator.manifests.manifest import Manifest
 from servicelayer_operator.manifests.migration_job import migration_record
 from servicelayer_operator.manifests.names import image_version
 from servicelayer_operator.observed import Observed
-from servicelayer_operator.plan import Plan, explain
+from servicelayer_operator.plan import Plan, explain, is_key_changed
 from servicelayer_operator.resource import ServiceLayer
 from servicelayer_operator.retries import WantedJob, judge_migration, next_record, wanted_job
 
@@ -55,6 +55,9 @@ def build_status(
         "migration": _migration(resource, desired, observed, now),
         "inventory": _inventory(resource, observed),
     }
+    key = _encryption_key(resource, observed, status["migration"])
+    if key:
+        status["encryptionKey"] = key
     if resource.spec.mode == "Plan":
         lines = explain(plan)
         summary = f"{len(lines)} changes" if lines else "nothing to change"
@@ -125,6 +128,16 @@ def _migration(
     verdict = judge_migration(resource, wanted, observed, now)
     built = msgspec.to_builtins(next_record(resource, wanted, verdict, now))
     return {name: value for name, value in built.items() if value not in ("", 0)}
+
+
+def _encryption_key(
+    resource: ServiceLayer, observed: Observed, migration: Mapping[str, Any]
+) -> str:
+    """Keep the fingerprint of the key from the moment that something may be written with it."""
+    known = str(resource.status.get("encryptionKey") or "")
+    if is_key_changed(resource, observed) or not observed.key:
+        return known
+    return observed.key if known or migration.get("completedHash") else ""
 
 
 def _inventory(resource: ServiceLayer, observed: Observed) -> list[dict[str, str]]:

@@ -35,6 +35,13 @@ API: Final = "api"
 MIGRATE: Final = "migrate"
 POSTGRES: Final = "postgres"
 
+# Argo CD takes app.kubernetes.io/instance for its own mark by default, and what carries the name of
+# an Application without being in it is extraneous, and pruned where nothing owns it.
+KEPT_BY_ARGO_CD: Final = {
+    "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+    "argocd.argoproj.io/sync-options": "Prune=false",
+}
+
 _MAX_LABEL: Final = 63
 
 

@@ -71,10 +71,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What the live StatefulSet's volume claim template says. It can never be changed in place."""
+    """What the live StatefulSet's volume claim template says. It can never be changed in place.
+
+    `annotated`: claims made from it are kept by Argo CD.
+    """
 
     storage: str
     storage_class: str | None = None
+    annotated: bool = True
 
 
 class BuildInputs(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,13 @@ ServiceLayer when `deletionPolicy` is Retain.
 
 from typing import Any, Final
 
-from servicelayer_operator.manifests.labels import POSTGRES, TEMPLATE_HASH, labels, selector
+from servicelayer_operator.manifests.labels import (
+    KEPT_BY_ARGO_CD,
+    POSTGRES,
+    TEMPLATE_HASH,
+    labels,
+    selector,
+)
 from servicelayer_operator.manifests.manifest import BuildInputs, Claim, digest10
 from servicelayer_operator.manifests.metadata import metadata
 from servicelayer_operator.manifests.names import image_version, names_of, postgres_image
@@ -84,6 +90,7 @@ def wanted_claim(embedded: EmbeddedDatabase) -> Claim:
 
 
 def _claim_template(claim: Claim) -> dict[str, Any]:
+    kept = {"annotations": dict(KEPT_BY_ARGO_CD)} if claim.annotated else {}
     spec: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": claim.storage}},
@@ -93,7 +100,7 @@ def _claim_template(claim: Claim) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data"},
+        "metadata": {"name": "data", **kept},
         "spec": spec,
     }
 

@@ -155,7 +155,7 @@ def test_a_stateful_set_is_read() -> None:
         wanted=1,
         replicas=1,
         ready=1,
-        claim=Claim(storage="1Gi", storage_class="fast"),
+        claim=Claim(storage="1Gi", storage_class="fast", annotated=False),
     )
 
 

@@ -116,8 +116,22 @@ async def test_a_childs_event_wakes_its_resource_only(bench: Bench) -> None:
     await bench.drained()
     bench.intake.child_event("MODIFIED", config_map(7))
     assert await bench.drained()
-    bench.intake.child_event("MODIFIED", config_map(8, instance="unknown"))
+    elsewhere = config_map(8, instance="unknown")
+    elsewhere["metadata"]["name"] = "theirs"
+    bench.intake.child_event("MODIFIED", elsewhere)
     assert not await bench.drained()
+
+
+@pytest.mark.parametrize("instance", ["another", ""])
+async def test_a_child_whose_label_is_changed_or_taken_off_wakes_its_resource(
+    bench: Bench, instance: str
+) -> None:
+    bench.intake.resource_event("ADDED", resource(5))
+    bench.intake.child_event("ADDED", config_map(7))
+    await bench.drained()
+    bench.intake.child_event("MODIFIED", config_map(8, instance=instance))
+    assert await bench.drained()
+    assert not bench.facts.observed(SHOP, None).children
 
 
 async def test_the_answer_to_an_own_write_makes_its_event_old_news(bench: Bench) -> None:
