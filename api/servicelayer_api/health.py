@@ -34,7 +34,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, settings: Settings) -> int:
     """Ask once, and say what came; returns the exit code."""
-    address = settings.listen_addr
+    # The listener for probes answers whatever clients do to the other one.
+    address = settings.probe_addr if settings.probe_addr.port > 0 else settings.listen_addr
     try:
         status, said = _ask(address, arguments.path, arguments.timeout)
     except (OSError, http.client.HTTPException) as exc:

@@ -203,7 +203,6 @@ def require_platform_admin(caller: Caller) -> Principal:
 
     Raises:
         AdminOnly: another role.
-        TenantRequired: nothing names a tenant.
         PlatformAdminOnly: an admin of one tenant.
     """
     principal = caller.require_admin()

@@ -84,7 +84,7 @@ class Proofs:
             EntryNotFound: there is no such entry, or it is another tenant's.
             NotSealedYet: the entry is too new.
         """
-        bound_to, found_id = caller.require_admin().credential.tenant, parse_id(entry_id)
+        bound_to, found_id = caller.require_admin().only_tenant, parse_id(entry_id)
         async with self._database.connection() as connection:
             found = (
                 None

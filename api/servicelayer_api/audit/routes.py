@@ -42,7 +42,8 @@ _NOT_SEALED = {409: ResponseSpec(None, generate_examples=False, description="Not
         "entries, so that the first one shows what just happened; `order=oldest` counts them from "
         "the beginning of the log. The header `X-Next-Cursor` leads to the next page away from "
         "that end, and stays right while entries come in, which `offset` does not. Needs the role "
-        "`admin`; an admin bound to a tenant sees that tenant only."
+        "`admin`; an admin bound to a tenant sees that one only, as does one who names it in "
+        "`X-Tenant-ID`. Without one, an admin of the platform sees all."
     ),
     tags=["audit"],
 )

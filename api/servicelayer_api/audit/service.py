@@ -338,7 +338,7 @@ class AuditLog:
         """Look entries up.
 
         Args:
-            caller: an admin; one that is bound to a tenant sees that tenant's entries only.
+            caller: an admin; one that is bound to a tenant, or names one, sees its entries only.
             query: which ones.
 
         Returns:
@@ -346,9 +346,8 @@ class AuditLog:
 
         Raises:
             AdminOnly: another role.
-            TenantRequired: nothing names a tenant.
         """
-        bound_to = caller.require_admin().credential.tenant
+        bound_to = caller.require_admin().only_tenant
         asked = replace(query, limit=query.limit + 1)
         async with self._database.connection() as connection:
             found = await store.list_entries(connection, asked, only_tenant=bound_to)

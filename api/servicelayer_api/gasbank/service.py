@@ -251,15 +251,16 @@ class GasBank:
         return page.cut(found, lambda one: (one.dead_letter_at or one.updated_at, one.id))
 
     async def judge(self, caller: Caller) -> Check:
-        """Compare the whole ledger with all balances and states, now.
+        """Compare the ledger with all balances and states, now.
+
+        It is that of all tenants, or of the one that the admin is bound to or names.
 
         Raises:
             AdminOnly: another role.
-            TenantRequired: nothing names a tenant.
         """
-        caller.require_admin()
+        only = caller.require_admin().only_tenant
         async with self._database.connection() as connection:
-            return await ledger.judge(connection)
+            return await ledger.judge(connection, only_tenant=only)
 
     async def _withdrawal(
         self, connection: Connection, caller: Caller, account_id: str, withdrawal_id: str

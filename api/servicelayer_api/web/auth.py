@@ -144,7 +144,9 @@ class Authenticator:
             if named and named != own:
                 raise TenantMismatch("the credential belongs to another tenant")
             return Principal(credential=credential, tenant=own)
-        return Principal(credential=credential, tenant=named or self._default_tenant)
+        return Principal(
+            credential=credential, tenant=named or self._default_tenant, named=named or None
+        )
 
     async def _find(self, token: str, digest: bytes) -> Credential | None:
         if token.startswith(ACCOUNT_KEY_PREFIX):

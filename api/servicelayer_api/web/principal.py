@@ -120,10 +120,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         credential: What was verified.
         tenant: The tenant the request acts for; `None` when nothing names one.
+        named: The tenant that the request itself names; `None` when it names none.
     """
 
     credential: Credential
     tenant: str | None
+    named: str | None = None
 
     @property
     def user(self) -> str:
@@ -147,6 +149,14 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if credential.grants is None:
             return Grant(account_id=account_id, person=credential.person)
         return next((one for one in credential.grants if one.account_id == account_id), None)
+
+    @property
+    def only_tenant(self) -> str | None:
+        """The tenant that an admin sees: the credential's own, else the one that is named.
+
+        `None` is all of them; the default tenant narrows nothing.
+        """
+        return self.credential.tenant or self.named
 
     def require_tenant(self) -> str:
         """The tenant of the request.
@@ -211,15 +221,13 @@ class Caller(msgspec.Struct, kw_only=True):
         return self.require_principal().require_tenant()
 
     def require_admin(self) -> Principal:
-        """Who asks, if they are an admin and name a tenant.
+        """Who asks, if they are an admin; what they see is `Principal.only_tenant`.
 
         Raises:
             Unauthenticated: nobody that is known asks.
             AdminOnly: another role.
-            TenantRequired: nothing names a tenant.
         """
         principal = self.require_principal()
         if principal.role is not Role.ADMIN:
             raise AdminOnly("this needs the role admin")
-        principal.require_tenant()
         return principal

@@ -172,7 +172,7 @@ def test_only_an_admin_of_the_platform_may_look_or_touch(server: ApiProcess) -> 
         nameless = httpx.Headers(root.headers)
         del nameless["x-tenant-id"]
         bare = httpx.get(f"{server.url}{CONFIG}/chains", headers=nameless, trust_env=False)
-        assert bare.json()["code"] == "tenant-required"
+        assert bare.status_code == 200
 
 
 async def fetch(url: str, query: str, *values: object) -> list[asyncpg.Record]:

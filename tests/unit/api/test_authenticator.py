@@ -24,7 +24,6 @@ from servicelayer_api.web.principal import (
     Principal,
     Role,
     TenantMismatch,
-    TenantRequired,
 )
 from servicelayer_api.web.users import User, parse_users
 
@@ -300,6 +299,12 @@ def test_only_an_admin_passes_where_an_admin_is_needed(role: Role) -> None:
         caller(role, "acme").require_admin()
 
 
-def test_admin_without_tenant_is_refused() -> None:
-    with pytest.raises(TenantRequired):
-        caller(Role.ADMIN, None).require_admin()
+@pytest.mark.parametrize(
+    ("user", "named", "seen"),
+    [("alice", "", None), ("alice", "acme", "acme"), ("bob", "", "acme"), ("bob", "acme", "acme")],
+)
+def test_an_admin_sees_the_tenant_that_is_bound_or_named_and_the_default_narrows_nothing(
+    user: str, named: str, seen: str | None
+) -> None:
+    authenticator, _ = make(default_tenant="main")
+    assert authenticator.bind(USERS[user].credential, named).only_tenant == seen

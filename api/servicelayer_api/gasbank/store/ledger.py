@@ -90,14 +90,17 @@ async def insert_deposits(
     return {row["id"] for row in rows}
 
 
-async def judge(connection: Connection, *, seconds: float | None = None) -> Check:
-    """Compare the whole ledger with the balances and the states, in one snapshot.
+async def judge(
+    connection: Connection, *, only_tenant: str | None = None, seconds: float | None = None
+) -> Check:
+    """Compare the ledger with the balances and the states, in one snapshot.
 
     Args:
         connection: any.
+        only_tenant: whose part of it; all when left out.
         seconds: that it may take; as other statements when left out.
     """
-    row = await connection.fetchrow(_JUDGE, timeout=seconds)
+    row = await connection.fetchrow(_JUDGE, only_tenant, timeout=seconds)
     if row is None:
         raise LookupError("the ledger could not be judged")
     return _check(row)
@@ -147,10 +150,15 @@ def _check(row: asyncpg.Record) -> Check:
 # Legs are taken from the entries as they are stored; the fold of each customer's books must be what
 # is cached; what a withdrawal's entries say must be what its state says.
 _JUDGE: Final = """
-WITH legs AS MATERIALIZED (
-    SELECT gas_account_id, debit AS book, -amount AS moved, transaction_id FROM gas_ledger
+WITH accounts AS MATERIALIZED (
+    SELECT * FROM gas_accounts WHERE $1::text IS NULL OR tenant = $1
+), entries AS MATERIALIZED (
+    SELECT * FROM gas_ledger
+     WHERE $1::text IS NULL OR gas_account_id IN (SELECT id FROM accounts)
+), legs AS MATERIALIZED (
+    SELECT gas_account_id, debit AS book, -amount AS moved, transaction_id FROM entries
     UNION ALL
-    SELECT gas_account_id, credit, amount, transaction_id FROM gas_ledger
+    SELECT gas_account_id, credit, amount, transaction_id FROM entries
 ), folded AS (
     SELECT gas_account_id,
            coalesce(sum(moved) FILTER (WHERE book = 'available'), 0) AS available,
@@ -160,7 +168,7 @@ WITH legs AS MATERIALIZED (
 ), compared AS (
     SELECT abs(a.available - coalesce(f.available, 0)) + abs(a.pending - coalesce(f.pending, 0))
            + abs(a.reserved - coalesce(f.reserved, 0)) AS off
-      FROM gas_accounts a LEFT JOIN folded f ON f.gas_account_id = a.id
+      FROM accounts a LEFT JOIN folded f ON f.gas_account_id = a.id
 ), held AS (
     SELECT transaction_id,
            coalesce(sum(moved) FILTER (WHERE book = 'pending'), 0) AS pending,
@@ -170,14 +178,16 @@ WITH legs AS MATERIALIZED (
 ), astray AS (
     SELECT count(*) AS count
       FROM gas_transactions t LEFT JOIN held h ON h.transaction_id = t.id
-     WHERE h.accounts IS DISTINCT FROM 1 OR h.gas_account_id <> t.gas_account_id::text
+     WHERE ($1::text IS NULL OR t.gas_account_id IN (SELECT id FROM accounts))
+       AND (h.accounts IS DISTINCT FROM 1 OR h.gas_account_id <> t.gas_account_id::text
         OR h.pending <> CASE WHEN t.type = 'withdrawal'
                               AND t.status NOT IN ('completed', 'failed', 'cancelled')
                              THEN t.amount ELSE 0 END
-        OR h.reserved <> CASE WHEN t.type = 'fee' AND t.status = 'reserved' THEN t.amount ELSE 0 END
+        OR h.reserved <> CASE WHEN t.type = 'fee' AND t.status = 'reserved'
+                              THEN t.amount ELSE 0 END)
 )
 SELECT statement_timestamp() AS checked_at,
-       (SELECT count(*) FROM gas_ledger) AS entries,
+       (SELECT count(*) FROM entries) AS entries,
        (SELECT coalesce(-sum(moved) FILTER (WHERE moved < 0), 0) FROM legs) AS debits,
        (SELECT coalesce(sum(moved) FILTER (WHERE moved > 0), 0) FROM legs) AS credits,
        (SELECT coalesce(sum(off), 0) FROM compared) AS drift,
