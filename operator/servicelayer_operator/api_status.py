@@ -3,11 +3,14 @@
 In a cluster the Service is asked directly. Out of a cluster a Service has no address, so the API
 server's proxy is asked instead; it drops the Authorization header, so that only the public /readyz
 can be read there, which still tells whether the database answers. Invariants: every question has a
-timeout; the token is sent and never logged; an unusable answer is a fact, never an exception.
+timeout over all of it and a largest size, and no answer is unpacked; the token is sent and never
+logged; an unusable answer is a fact, never an exception. What is kept of it is bounded too: the
+operand may be any program.
 """
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
 IN_CLUSTER_URL = "http://{name}.{namespace}.svc"
 _TIMEOUT = httpx.Timeout(4.0, connect=2.0)
+ANSWER_SECONDS = 5.0
+_LARGEST = 256 * 1024
+_MAX_MODULES = 128
+_LONGEST_NAME = 63
 _STORE = "store"
 
 
@@ -73,22 +80,40 @@ class ApiProbe:
 
     async def _direct(self, key: Key, token: str | None) -> ApiFact:
         url = self._url.format(name=key.name, namespace=key.namespace) + "/system/status"
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         try:
-            response = await self._http.get(url, headers=headers)
-        except httpx.HTTPError as error:
+            # The client's own limits are for each read: one byte every few seconds passes them.
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self._http.stream("GET", url, headers=headers) as response,
+            ):
+                return await _read(response)
+        except (httpx.HTTPError, TimeoutError) as error:
             return ApiFact(error=f"/system/status: {type(error).__name__}")
-        if response.status_code != HTTPStatus.OK:
-            return ApiFact(reachable=True, error=f"/system/status answered {response.status_code}")
-        return parse_status(response.content)
 
     async def _proxied(self, key: Key) -> ApiFact:
         path = f"/api/v1/namespaces/{key.namespace}/services/{key.name}:http/proxy/readyz"
         try:
-            await self._cluster.call("GET", path, attempts=1, timeout=4.0)
+            await self._cluster.call("GET", path, attempts=1, timeout=4.0, largest=_LARGEST)
         except ClusterError as error:
             return ApiFact(error=f"/readyz through the API server: {error.status or 'no answer'}")
         return ApiFact(reachable=True, store_ready=True)
+
+
+async def _read(response: httpx.Response) -> ApiFact:
+    """Read an answer to its end or to the limit, as it came: nothing is unpacked."""
+    if response.status_code != HTTPStatus.OK:
+        return ApiFact(reachable=True, error=f"/system/status answered {response.status_code}")
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return ApiFact(reachable=True, error="/system/status answered compressed")
+    content = bytearray()
+    async for chunk in response.aiter_raw(_LARGEST):
+        content += chunk
+        if len(content) > _LARGEST:
+            return ApiFact(reachable=True, error=f"/system/status is larger than {_LARGEST} bytes")
+    return parse_status(bytes(content))
 
 
 class _Module(msgspec.Struct, frozen=True):
@@ -118,15 +143,19 @@ def parse_status(content: bytes) -> ApiFact:
     """Read the facts off the answer of /system/status; what is missing stays unknown."""
     try:
         answer = msgspec.json.decode(content, type=_Status)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return ApiFact(reachable=True, error="/system/status has an unknown shape")
+    # Of two of one name the first counts: the status is a map by name.
+    named = {
+        module.name[:_LONGEST_NAME]: module for module in reversed(answer.modules) if module.name
+    }
     modules = tuple(
         ModuleFact(
-            name=module.name[:63],
-            status=module.status[:63],
+            name=name,
+            status=module.status[:_LONGEST_NAME],
             ready=module.ready_status == "ready",
         )
-        for module in answer.modules
+        for name, module in list(reversed(named.items()))[:_MAX_MODULES]
     )
     migrations = answer.migrations or _Migrations()
     return ApiFact(
@@ -134,6 +163,6 @@ def parse_status(content: bytes) -> ApiFact:
         store_ready=next((module.ready for module in modules if module.name == _STORE), None),
         schema_current=migrations.current,
         schema_latest=migrations.latest,
-        version=answer.version.version if answer.version else "",
+        version=answer.version.version[:_LONGEST_NAME] if answer.version else "",
         modules=modules,
     )

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from servicelayer_operator.conditions import Condition
+from servicelayer_operator.manifests.ingress import is_rate_limited_by_ingress
 from servicelayer_operator.observed import Observed
 from servicelayer_operator.resource import ServiceLayer
 
@@ -106,12 +107,17 @@ def _rate_limit(facts: _Facts) -> _Judgement:
     expose = facts.resource.spec.expose
     if expose.mode == "None":
         return "NotApplicable", "Not exposed outside the cluster."
-    if expose.rate_limit is None:
-        return "Failed", "Set spec.expose.rateLimit."
-    return "Passed", (
-        f"{expose.rate_limit.requests_per_second} requests a second for each client address, at "
-        "each replica of the Ingress controller."
-    )
+    limit, by_ingress = expose.rate_limit, is_rate_limited_by_ingress(expose)
+    if limit is not None and by_ingress:
+        return "Passed", (
+            f"{limit.requests_per_second} requests a second for each client address, at each "
+            "replica of the Ingress controller."
+        )
+    extra = {item.name: item.value or "" for item in facts.resource.spec.api.extra_env}
+    pace = extra.get("RATE_LIMIT") or (f"{limit.requests_per_second}/s" if limit else "100/s")
+    if pace.strip().lower() == "off":
+        return "Failed", "RATE_LIMIT in spec.api.extraEnv is off, and nothing else limits."
+    return "Passed", f"The API lets {pace} pass for each credential and address."
 
 
 def _health(facts: _Facts) -> _Judgement:

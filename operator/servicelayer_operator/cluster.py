@@ -194,8 +194,19 @@ class Cluster:
         content_type: str = "application/json",
         attempts: int = _ATTEMPTS,
         timeout: float = _CALL_SECONDS,  # noqa: ASYNC109 - of one attempt, kept by the HTTP client
+        largest: int | None = None,
     ) -> dict[str, Any]:
         """Make one call, retrying in place what a retry can mend.
+
+        Args:
+            method: The HTTP method.
+            path: From the server's root.
+            body: What is sent, as JSON.
+            query: The query's parameters.
+            content_type: Of the body.
+            attempts: How often it is tried.
+            timeout: Seconds for one attempt.
+            largest: Bytes that the answer may have, where it is not the API server's own.
 
         Raises:
             ClusterError: The last attempt's failure.
@@ -203,7 +214,9 @@ class Cluster:
         for attempt in range(1, attempts + 1):
             await self._bucket.take()
             try:
-                return await self._attempt(method, path, body, query, content_type, timeout)
+                return await self._attempt(
+                    method, path, body, query, content_type, timeout, largest
+                )
             except ClusterError as error:
                 if not error.retriable or attempt == attempts:
                     raise
@@ -227,6 +240,7 @@ class Cluster:
         query: Mapping[str, str] | None,
         content_type: str,
         timeout: float,  # noqa: ASYNC109 - of one attempt, kept by the HTTP client
+        largest: int | None,
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT_SECONDS))
@@ -240,7 +254,7 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             response = await self._client.call_api(*request, _request_timeout=limits)
-            data = cast("bytes", await response.read())
+            data = await _content(response, largest)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             observability.REST_CLIENT_REQUESTS.labels("<error>", method).inc()
             what = f"{method} {path}: {type(error).__name__}"
@@ -284,6 +298,18 @@ class Cluster:
             proxy=configuration.proxy,
             headers={"User-Agent": FIELD_MANAGER},
         )
+
+
+async def _content(response: Any, largest: int | None) -> bytes:
+    if largest is None:
+        return cast("bytes", await response.read())
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(largest):
+        content += chunk
+        if len(content) > largest:
+            response.close()
+            raise UnavailableError(f"the answer is larger than {largest} bytes")
+    return bytes(content)
 
 
 async def connect(*, qps: float = 50.0) -> Cluster:

@@ -71,7 +71,7 @@ def read_ending(pod: PodFact) -> Ending | None:
     """Read the termination message, if it is our programs' own and of a known reason."""
     try:
         said: Any = json.loads(pod.terminated_message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(said, dict):
         return None

@@ -12,6 +12,7 @@ from servicelayer_operator.manifests.manifest import digest
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
+_LONGEST_TEXT: Final = 4096
 _VOLATILE: Final = frozenset(
     {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
 )
@@ -61,6 +62,11 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Return the condition of this type."""
     conditions = items(status, "conditions")
     return next((item for item in conditions if item.get("type") == kind), NOTHING)
+
+
+def said(obj: Mapping[str, Any], name: str) -> str:
+    """Return a text that somebody else wrote, no longer than a person reads."""
+    return str(obj.get(name) or "")[:_LONGEST_TEXT]
 
 
 def instant(text: str | None) -> datetime | None:

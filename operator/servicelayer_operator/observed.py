@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from servicelayer_operator.live import (
     instant,
     items,
     part,
+    said,
 )
 from servicelayer_operator.manifests.labels import (
     ADOPT,
@@ -39,6 +40,8 @@ from servicelayer_operator.manifests.labels import (
     TEMPLATE_HASH,
 )
 from servicelayer_operator.manifests.manifest import Claim, ObjectKey
+
+_MAX_ADDRESSES: Final = 16
 
 
 class ChildFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,7 +304,7 @@ def observe_deployment(obj: Mapping[str, Any]) -> DeploymentFact:
         template=annotation(part(spec, "template"), TEMPLATE_HASH),
         deadline_exceeded=condition(status, "Progressing").get("reason")
         == "ProgressDeadlineExceeded",
-        replica_failure=failure.get("message", "") if failure.get("status") == "True" else None,
+        replica_failure=said(failure, "message") if failure.get("status") == "True" else None,
     )
 
 
@@ -333,10 +336,10 @@ def observe_job(obj: Mapping[str, Any]) -> JobFact:
         name=part(obj, "metadata").get("name", ""),
         state=state,
         migration_hash=annotation(obj, MIGRATION_HASH),
-        attempt=int(annotation(obj, MIGRATION_ATTEMPT) or "1"),
+        attempt=_attempt(annotation(obj, MIGRATION_ATTEMPT)),
         failed_pods=status.get("failed", 0),
         reason=ended.get("reason", ""),
-        message=ended.get("message", ""),
+        message=said(ended, "message"),
         finished_at=instant(ended.get("lastTransitionTime")),
     )
 
@@ -361,10 +364,10 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
         image=first(items(part(obj, "spec"), "containers")).get("image", ""),
         restarts=container.get("restartCount", 0),
         waiting_reason=waiting.get("reason", ""),
-        waiting_message=waiting.get("message", ""),
+        waiting_message=said(waiting, "message"),
         exit_code=ended.get("exitCode"),
         terminated_reason=ended.get("reason", ""),
-        terminated_message=ended.get("message", ""),
+        terminated_message=said(ended, "message"),
         terminated_at=instant(ended.get("finishedAt")),
         unschedulable=_unschedulable(status),
     )
@@ -374,7 +377,9 @@ def observe_ingress(obj: Mapping[str, Any]) -> IngressFact:
     """Read a networking.k8s.io/v1 Ingress."""
     points = items(part(part(obj, "status"), "loadBalancer"), "ingress")
     return IngressFact(
-        addresses=tuple(point.get("ip") or point.get("hostname") or "" for point in points),
+        addresses=tuple(
+            said(point, "ip") or said(point, "hostname") for point in points[:_MAX_ADDRESSES]
+        ),
         created=instant(part(obj, "metadata").get("creationTimestamp")),
     )
 
@@ -385,6 +390,11 @@ def observe_secret(obj: Mapping[str, Any]) -> SecretFact:
         name=part(obj, "metadata").get("name", ""),
         keys=frozenset(key for key, value in part(obj, "data").items() if value),
     )
+
+
+def _attempt(text: str) -> int:
+    """Read our own annotation, which others may have edited."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len("99999") else 1
 
 
 def _instance(kind: str, labels: Mapping[str, Any]) -> str:
@@ -398,7 +408,7 @@ def _instance(kind: str, labels: Mapping[str, Any]) -> str:
 def _unschedulable(status: Mapping[str, Any]) -> str | None:
     scheduled = condition(status, "PodScheduled")
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        return str(scheduled.get("message", ""))
+        return said(scheduled, "message")
     return None
 
 

@@ -210,6 +210,7 @@ class IngressSpec(_SpecPart, frozen=True):
 
     class_name: ObjectName = "nginx"
     annotations: Annotations = field(default_factory=dict)
+    unsafe_annotations: Annotations = field(default_factory=dict)
 
 
 class IssuerRef(_SpecPart, frozen=True):

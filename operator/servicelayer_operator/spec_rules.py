@@ -56,6 +56,30 @@ _OWN_INGRESS_ANNOTATIONS: Final = {
 }
 
 
+_NOT_LISTED: Final = (
+    "only settings of well-known controllers are taken here, and no snippets; put others into "
+    "unsafeAnnotations if whoever edits this resource may configure the controller"
+)
+LISTED_ANNOTATIONS: Final = (
+    "acme.cert-manager.io/",
+    "alb.ingress.kubernetes.io/",
+    "cert-manager.io/",
+    "cloud.google.com/",
+    "external-dns.alpha.kubernetes.io/",
+    "ingress.kubernetes.io/",
+    "kubernetes.io/",
+    "networking.gke.io/",
+    "nginx.ingress.kubernetes.io/",
+    "traefik.ingress.kubernetes.io/",
+)
+"""Annotations under these prefixes are named settings; none of them but `*-snippet` takes text."""
+
+
+def is_listed(annotation: str) -> bool:
+    """Tell whether an annotation of the Ingress can be let through without a second thought."""
+    return annotation.startswith(LISTED_ANNOTATIONS) and not annotation.endswith("-snippet")
+
+
 class Violation(NamedTuple):
     """A broken rule: where, and what to write instead."""
 
@@ -169,19 +193,22 @@ def _expose(expose: ExposeSpec) -> Iterator[Violation]:
             "spec.expose.tls",
             "set exactly one of issuerRef (cert-manager) and secretName (a certificate you bring)",
         )
-    yield from _ingress_annotations(expose.ingress.annotations)
+    yield from _ingress_annotations(expose.ingress.annotations, expose.ingress.unsafe_annotations)
 
 
-def _ingress_annotations(annotations: Mapping[str, str]) -> Iterator[Violation]:
+def _ingress_annotations(
+    annotations: Mapping[str, str], unsafe: Mapping[str, str]
+) -> Iterator[Violation]:
     path = "spec.expose.ingress.annotations"
     for key in sorted(annotations):
         if key in _OWN_INGRESS_ANNOTATIONS:
             yield Violation(path, f"{key}: {_OWN_INGRESS_ANNOTATIONS[key]}")
-        elif key.endswith("-snippet"):
+        elif not is_listed(key):
+            yield Violation(path, _NOT_LISTED)
+    for key in sorted(unsafe):
+        if key in _OWN_INGRESS_ANNOTATIONS:
             yield Violation(
-                path,
-                "snippet annotations inject raw proxy configuration and are refused; "
-                "use the controller's named annotations",
+                "spec.expose.ingress.unsafeAnnotations", f"{key}: {_OWN_INGRESS_ANNOTATIONS[key]}"
             )
 
 

@@ -304,9 +304,14 @@ BAD_SPECS = [
         "use spec.expose.ingress.className instead",
     ),
     BadSpec(
+        "an annotation that writes configuration",
+        ingress(ingress={"annotations": {"haproxy-ingress.github.io/config-backend": "x"}}),
+        "put others into unsafeAnnotations",
+    ),
+    BadSpec(
         "a snippet",
         ingress(ingress={"annotations": {"nginx.ingress.kubernetes.io/server-snippet": "x"}}),
-        "use the controller's named annotations",
+        "put others into unsafeAnnotations",
     ),
     BadSpec(
         "a network without its length",

@@ -63,8 +63,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [servicelayers/status]
   verbs: [get, patch]
 - apiGroups: [""]
-  resources: [configmaps, secrets, serviceaccounts, services]
+  resources: [configmaps, serviceaccounts, services]
   verbs: [get, list, watch, create, patch, delete]
+# Made once, and patched only in their metadata, so that the owner follows spec.deletionPolicy.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch]
 # Whether a volume claim of somebody else has the name that the embedded database would take.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

@@ -7,6 +7,7 @@ file, and the operator sets in both places only what is the same in both.
 import json
 from typing import Any, Final
 
+from servicelayer_operator.manifests.ingress import is_rate_limited_by_ingress
 from servicelayer_operator.manifests.labels import API
 from servicelayer_operator.manifests.metadata import metadata
 from servicelayer_operator.manifests.names import names_of
@@ -68,8 +69,12 @@ def _proxies(resource: ServiceLayer) -> dict[str, str]:
     return {"trusted_proxies": ",".join(PRIVATE_NETWORKS)}
 
 
-def _rate_limit(resource: ServiceLayer) -> dict[str, str]:
-    """Leave the pace of requests to the Ingress where the spec gives it one: one limit, not two."""
-    expose = resource.spec.expose
-    limited = expose.mode == "Ingress" and expose.rate_limit is not None
-    return {"rate_limit": "off"} if limited else {}
+def _rate_limit(resource: ServiceLayer) -> dict[str, str | int]:
+    """Leave the pace to an Ingress that is known to keep it; where it is not, the API does."""
+    limit = resource.spec.expose.rate_limit
+    if resource.spec.expose.mode != "Ingress" or limit is None:
+        return {}
+    if is_rate_limited_by_ingress(resource.spec.expose):
+        return {"rate_limit": "off"}
+    burst = {} if limit.burst is None else {"rate_limit_burst": limit.burst}
+    return {"rate_limit": f"{limit.requests_per_second}/s", **burst}

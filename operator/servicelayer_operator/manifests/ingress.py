@@ -1,7 +1,7 @@
 """The API's address outside the cluster: host, TLS, and annotations for the Ingress controller.
 
-The invariant: our annotations win over the user's, and no annotation that injects configuration
-text (`*-snippet`) ever reaches the object: controllers drop or refuse such an Ingress whole.
+The invariant: our annotations win over the user's, and an annotation that could inject a proxy's
+configuration reaches the object only where the user has put it among the unsafe ones.
 """
 
 import math
@@ -11,8 +11,10 @@ from servicelayer_operator.manifests.labels import API, PREFIX
 from servicelayer_operator.manifests.metadata import metadata
 from servicelayer_operator.manifests.names import names_of
 from servicelayer_operator.resource import ExposeSpec, ServiceLayer
+from servicelayer_operator.spec_rules import is_listed
 
 _NGINX: Final = "nginx.ingress.kubernetes.io/"
+_KEEPS_LIMITS: Final = frozenset({"nginx"})
 
 
 def build_ingress(resource: ServiceLayer, version: str) -> dict[str, Any] | None:
@@ -41,18 +43,15 @@ def build_ingress(resource: ServiceLayer, version: str) -> dict[str, Any] | None
     }
 
 
-def refused_annotations(expose: ExposeSpec) -> list[str]:
-    """Name the user's annotations that are left out because they inject configuration text."""
-    return sorted(key for key in expose.ingress.annotations if key.endswith("-snippet"))
+def is_rate_limited_by_ingress(expose: ExposeSpec) -> bool:
+    """Tell whether the class is one whose controller keeps the limit that we write for it."""
+    return expose.rate_limit is not None and expose.ingress.class_name in _KEEPS_LIMITS
 
 
 def _annotations(expose: ExposeSpec) -> dict[str, str]:
-    refused = refused_annotations(expose)
-    given = {
-        key: value
-        for key, value in expose.ingress.annotations.items()
-        if key not in refused and not key.startswith(PREFIX)
-    }
+    listed = {k: v for k, v in expose.ingress.annotations.items() if is_listed(k)}
+    unsafe = expose.ingress.unsafe_annotations
+    given = {k: v for k, v in {**listed, **unsafe}.items() if not k.startswith(PREFIX)}
     return {**given, **_tls(expose), **_rate_limit(expose)}
 
 
@@ -69,7 +68,7 @@ def _tls(expose: ExposeSpec) -> dict[str, str]:
 
 def _rate_limit(expose: ExposeSpec) -> dict[str, str]:
     limit = expose.rate_limit
-    if limit is None:
+    if limit is None or not is_rate_limited_by_ingress(expose):
         return {}
     annotations = {f"{_NGINX}limit-rps": str(limit.requests_per_second)}
     if limit.burst is not None:

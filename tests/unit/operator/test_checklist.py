@@ -45,7 +45,12 @@ def lines(spec: dict[str, Any], **facts: Any) -> dict[str, tuple[str, str]]:
         ("Network policies applied", EMBEDDED, "Passed"),
         ("Network policies applied", {**EMBEDDED, "networkPolicy": {"enabled": False}}, "Failed"),
         ("Rate limiting configured", EMBEDDED, "NotApplicable"),
-        ("Rate limiting configured", EXPOSED, "Failed"),
+        ("Rate limiting configured", EXPOSED, "Passed"),
+        (
+            "Rate limiting configured",
+            {**EXPOSED, "api": {"extraEnv": [{"name": "RATE_LIMIT", "value": "off"}]}},
+            "Failed",
+        ),
         ("Health checks passing", EMBEDDED, "Passed"),
         ("All modules started", EMBEDDED, "Passed"),
     ],

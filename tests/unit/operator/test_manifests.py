@@ -15,6 +15,7 @@ from servicelayer_operator.manifests.config_map import config_data
 from servicelayer_operator.manifests.labels import APPLIED_HASH, label_value
 from servicelayer_operator.manifests.manifest import digest
 from servicelayer_operator.manifests.names import image_version
+from servicelayer_operator.resource import InvalidResource
 from support.good_specs import DIGEST, GOOD_SPECS
 from support.pod_security import violations
 from support.situations import (
@@ -406,3 +407,54 @@ def test_probes_and_metrics_have_a_port_that_the_ingress_does_not_serve() -> Non
         container[probe]["httpGet"]["port"]
         for probe in ("startupProbe", "livenessProbe", "readinessProbe")
     } == {"probes"}
+
+
+_EXPOSE = {"mode": "Ingress", "host": "api.example.com"}
+
+
+@pytest.mark.parametrize("name", ["traefik", "haproxy", "public"])
+def test_the_api_keeps_the_rate_limit_where_the_class_is_not_known_to(name: str) -> None:
+    expose = {
+        **_EXPOSE,
+        "ingress": {"className": name},
+        "rateLimit": {"requestsPerSecond": 7, "burst": 20},
+    }
+    resource = layer({**EMBEDDED, "expose": expose})
+    told = config_data(resource)["config.yaml"]
+
+    assert 'rate_limit: "7/s"' in told
+    assert "rate_limit_burst: 20" in told
+    annotations = find(desired_of(resource), "Ingress").body["metadata"]["annotations"]
+    assert not any("limit" in key for key in annotations)
+
+
+def test_only_the_users_own_word_lets_an_unlisted_annotation_through() -> None:
+    unsafe = {"nginx.org/server-snippets": "x", "nginx.ingress.kubernetes.io/auth-snippet": "y"}
+    ingress = {
+        "annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "1m"},
+        "unsafeAnnotations": unsafe,
+    }
+    expose = {**_EXPOSE, "ingress": ingress}
+    made = find(desired_of(layer({**EMBEDDED, "expose": expose})), "Ingress")
+
+    assert (
+        made.body["metadata"]["annotations"].items() >= {**ingress["annotations"], **unsafe}.items()
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "nginx.org/server-snippets",
+        "nginx.org/location-snippets",
+        "haproxy-ingress.github.io/config-backend",
+        "haproxy.org/backend-config-snippet",
+        "nginx.ingress.kubernetes.io/configuration-snippet",
+        "ingress.kubernetes.io/anything-snippet",
+        "team",
+    ],
+)
+def test_an_annotation_that_is_not_on_the_list_is_refused(key: str) -> None:
+    expose = {**_EXPOSE, "ingress": {"annotations": {key: "x"}}}
+    with pytest.raises(InvalidResource, match="unsafeAnnotations"):
+        layer({**EMBEDDED, "expose": expose})

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
-from typing import Any
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from servicelayer_operator import api_status
 from servicelayer_operator.api_status import parse_status
+from servicelayer_operator.work_queue import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def content(**body: Any) -> bytes:
@@ -41,8 +51,98 @@ def test_what_is_missing_stays_unknown() -> None:
     assert fact.schema_current is None
 
 
+def test_what_would_not_fit_the_status_is_cut() -> None:
+    modules = [{"name": f"module-{i % 200}", "status": "s" * 99} for i in range(400)]
+    fact = parse_status(content(modules=[{"name": ""}, *modules], version={"version": "1" * 999}))
+    names = [module.name for module in fact.modules]
+    assert (len(names), len(set(names)), "" in names) == (128, 128, False)
+    assert len(fact.version) <= 128
+    assert max(len(module.status) for module in fact.modules) <= 64
+
+
+class Operand(BaseHTTPRequestHandler):
+    """Answers /system/status in the way that its path's first part names."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.headers.get("Accept-Encoding"))  # type: ignore[attr-defined]
+        getattr(self, self.path.split("/")[1])()
+
+    def large(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                self.wfile.write(b" " * 65536)
+
+    def packed(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(gzip.compress(b" " * 1_000_000))
+
+    def drip(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.05):  # type: ignore[attr-defined]
+                self.wfile.write(b" ")
+                self.wfile.flush()
+
+    def good(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(content(modules=[{"name": "store", "ready_status": "ready"}]))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def operand() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Operand)
+    server.asked, server.over = [], threading.Event()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.over.set()  # type: ignore[attr-defined]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 @pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"null", b"<html>", content(modules="many"), content(version=7)]
+    ("way", "error"),
+    [
+        ("good", ""),
+        ("large", "/system/status is larger than 262144 bytes"),
+        ("packed", "/system/status answered compressed"),
+        ("drip", "/system/status: TimeoutError"),
+    ],
+)
+async def test_an_answer_is_bounded_in_size_and_time_and_never_unpacked(
+    operand: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, way: str, error: str
+) -> None:
+    monkeypatch.setattr(api_status, "ANSWER_SECONDS", 0.5 if way == "drip" else 5.0)
+    url = f"http://127.0.0.1:{operand.server_port}/{way}"
+    probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
+    fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+    await probe.close()
+    assert (fact.error, fact.store_ready) == (error, True if way == "good" else None)
+    assert operand.asked == ["identity"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"more":' * 100_000,
+        b"[]",
+        b"null",
+        b"<html>",
+        content(modules="many"),
+        content(version=7),
+    ],
 )
 def test_an_answer_of_another_shape_is_a_fact_and_no_crash(raw: bytes) -> None:
     fact = parse_status(raw)
