@@ -30,8 +30,9 @@ from servicelayer_operator.fields import intruders, is_ours_alone, take_over
 from servicelayer_operator.happenings import Happening
 from servicelayer_operator.kinds import find_kind
 from servicelayer_operator.live import part
+from servicelayer_operator.manifests.labels import APPLIED_HASH
 from servicelayer_operator.observed import ApplyError, ChildFact, fingerprint, observe_child
-from servicelayer_operator.plan import Applied, is_subset
+from servicelayer_operator.plan import Applied, differences, is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 ISSUED = "cert-manager.io/certificate-name"
 _LONGEST_MESSAGE = 500
 _TRIES = 3
+_MAX_FIELDS = 12
 
 _log = observability.get_logger(__name__)
 
@@ -122,6 +124,24 @@ class Applier:
         return (
             None if part(part(live, "metadata"), "annotations").get(ISSUED) else observe_child(live)
         )
+
+    async def differences(
+        self, key: Key, manifests: Iterable[Manifest]
+    ) -> dict[ObjectKey, list[str]]:
+        """Read objects that would be changed and tell which of their fields; paths, never values.
+
+        Raises:
+            ClusterError: The API server could not be asked.
+        """
+        found: dict[ObjectKey, list[str]] = {}
+        for manifest in manifests:
+            live = await self._read(key.namespace, manifest.key)
+            if live is not None:
+                paths = [
+                    path for path in differences(manifest.body, live) if APPLIED_HASH not in path
+                ]
+                found[manifest.key] = paths[:_MAX_FIELDS]
+        return found
 
     async def apply(
         self,

@@ -20,6 +20,7 @@ from servicelayer_operator.domain_checks import (
     check_storage,
     check_workloads,
     held_since,
+    is_only_planned,
     template_of,
 )
 from servicelayer_operator.failures import GRACE, clean
@@ -31,6 +32,7 @@ from servicelayer_operator.retries import judge_migration, wanted_job
 
 __all__ = ["Condition", "run_checks"]
 
+_MAX_TOLD: Final = 8
 READY: Final = "Ready"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
@@ -112,14 +114,14 @@ def _domain(verdicts: dict[str, Verdict]) -> Iterator[Callable[[Situation], Verd
             yield lambda _situation, verdict=verdict: verdict
 
 
-def _plan_only(situation: Situation) -> Verdict | None:
-    """In mode Plan nothing is changed, so a difference stays until somebody acts."""
-    plan = situation.plan
-    if situation.resource.spec.mode != "Plan" or not (plan.apply or plan.wait or plan.prune):
+def _nothing_runs(situation: Situation) -> Verdict | None:
+    """In mode Plan nothing is made; what runs already is judged as ever."""
+    if not is_only_planned(situation) or situation.observed.deployment is not None:
         return None
     return bad(
-        "ChangesPlanned",
-        f"{_summary_line(plan)} See status.plan; set spec.mode to Apply to carry it out.",
+        "PlanOnly",
+        "Nothing is installed, for spec.mode is Plan. See status.plan; set spec.mode to Apply to "
+        "carry it out.",
         stalled=True,
     )
 
@@ -160,6 +162,8 @@ def _rollout(situation: Situation) -> Verdict | None:
 def _applied(situation: Situation) -> Verdict | None:
     """All that is wanted must be there, in the wanted template, and nothing else."""
     plan, deployment = situation.plan, situation.observed.deployment
+    if is_only_planned(situation):
+        return None
     if plan.apply or plan.wait or plan.prune:
         return bad("Applying", _summary_line(plan))
     if deployment is not None and deployment.template != template_of(situation):
@@ -172,12 +176,22 @@ def _summary_line(plan: Plan) -> str:
     return "{} objects to apply, {} waiting, {} to delete.".format(*counts)
 
 
-_FIRST: Final = (_plan_only, _name_conflict, _refused_writes)
+_FIRST: Final = (_nothing_runs, _name_conflict, _refused_writes)
 _LAST: Final = (_rollout, _applied)
 
 
 def _modes(situation: Situation) -> Iterator[Condition]:
     spec, plan = situation.resource.spec, situation.plan
+    if situation.resource.unknown:
+        names = ", ".join(situation.resource.unknown[:_MAX_TOLD])
+        yield _condition(
+            "SpecUnderstood",
+            bad(
+                "UnknownFields",
+                f"This version of the operator does not know {names} and goes on without. Upgrade "
+                "the operator.",
+            ),
+        )
     if spec.suspend:
         yield _condition("Suspended", good("SpecSuspend", "spec.suspend is true."))
     if spec.mode == "Plan":

@@ -136,9 +136,11 @@ def _database_text(situation: Situation) -> str:
     )
 
 
-def check_migrated(situation: Situation) -> Verdict:
+def check_migrated(situation: Situation) -> Verdict | None:
     """Judge whether the database has the schema that the wanted image needs."""
     verdict = situation.migration
+    if is_only_planned(situation):
+        return _last_said(situation, "Migrated")
     if verdict.state is MigrationState.COMPLETED:
         return good(verdict.reason, verdict.message)
     if situation.resource.spec.suspend:
@@ -295,6 +297,20 @@ def check_storage(situation: Situation) -> Verdict | None:
         f"StatefulSet change it. Enlarge PersistentVolumeClaim data-{name}-0 to {wanted.storage}, "
         f"if its class allows it, then: kubectl delete statefulset {name} --cascade=orphan",
     )
+
+
+def is_only_planned(situation: Situation) -> bool:
+    """Tell whether the desired objects are for review, and what runs is of an earlier spec."""
+    return situation.resource.spec.mode == "Plan"
+
+
+def _last_said(situation: Situation, kind: str) -> Verdict | None:
+    """Return what was said of what runs before the spec was one to be reviewed only."""
+    before: list[dict[str, str]] = situation.resource.status.get("conditions") or []
+    told = next((item for item in before if item.get("type") == kind), None)
+    if told is None:
+        return None
+    return Verdict(status=told["status"], reason=told["reason"], message=told["message"])
 
 
 def template_of(situation: Situation) -> str:

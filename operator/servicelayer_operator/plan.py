@@ -66,13 +66,19 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do, in order. `reasons` tells for each key of `apply` why."""
+    """What to do, in order.
+
+    `reasons` tells for each key of `apply` why; `fields`, where somebody looked, what differs.
+    """
 
     apply: tuple[Manifest, ...] = ()
     prune: tuple[ChildFact, ...] = ()
     wait: tuple[Wait, ...] = ()
     unchanged: tuple[ObjectKey, ...] = ()
     reasons: Mapping[ObjectKey, Change] = msgspec.field(default_factory=dict[ObjectKey, Change])
+    fields: Mapping[ObjectKey, Sequence[str]] = msgspec.field(
+        default_factory=dict[ObjectKey, Sequence[str]]
+    )
 
 
 def build_plan(
@@ -238,10 +244,15 @@ def required_keys(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def explain(plan: Plan) -> list[str]:
     """Say the plan in lines for people: `create Deployment/shop`, `wait Ingress/shop: ...`."""
     return [
-        *(f"{plan.reasons[manifest.key]} {manifest.key}" for manifest in plan.apply),
+        *(_explained(plan, manifest.key) for manifest in plan.apply),
         *(f"wait {wait.key}: {wait.reason}" for wait in plan.wait),
         *(f"delete {child.key}" for child in plan.prune),
     ]
+
+
+def _explained(plan: Plan, key: ObjectKey) -> str:
+    fields = plan.fields.get(key)
+    return f"{plan.reasons[key]} {key}" + (f": {', '.join(fields)}" if fields else "")
 
 
 _AMOUNTS: Final = frozenset({"cpu", "memory", "ephemeral-storage", "storage", "sizeLimit"})
@@ -257,35 +268,46 @@ _ITEM_KEYS: Final = {
 }
 
 
-def is_subset(desired: Any, live: Any, field: str = "") -> bool:
+def is_subset(desired: Any, live: Any) -> bool:
     """Tell whether the live object already says all that the desired one says.
 
-    What the API server filled in and what others added is passed over; quantities compare by value;
-    an empty member equals a missing one.
+    What the API server filled in and what others added is passed over (`fields.is_ours_alone` sees
+    to that); quantities compare by value; an empty member equals a missing one.
     """
+    return next(differences(desired, live), None) is None
+
+
+def differences(desired: Any, live: Any, path: str = "", field: str = "") -> Iterator[str]:
+    """Yield the paths at which the live object does not say what the desired one says."""
     if isinstance(desired, dict) and isinstance(live, dict):
-        return _is_object_subset(cast("dict[str, Any]", desired), cast("dict[str, Any]", live))
-    if isinstance(desired, list) and isinstance(live, list):
-        return _is_list_subset(cast("list[Any]", desired), cast("list[Any]", live), field)
-    return _is_same(cast("object", desired), cast("object", live), field)
+        there = cast("dict[str, Any]", live)
+        for name, value in cast("dict[str, Any]", desired).items():
+            inner = f"{path}.{name}".lstrip(".")
+            if name in there:
+                yield from differences(value, there[name], inner, name)
+            elif value not in (None, "", {}, []):
+                yield inner
+    elif isinstance(desired, list) and isinstance(live, list):
+        yield from _in_list(cast("list[Any]", desired), cast("list[Any]", live), path, field)
+    elif not _is_same(cast("object", desired), cast("object", live), field):
+        yield path
+
+
+def _in_list(desired: list[Any], live: list[Any], path: str, field: str) -> Iterator[str]:
+    identity = _ITEM_KEYS.get(field)
+    if identity is None:
+        if len(desired) != len(live):
+            yield path
+        for index, (item, there) in enumerate(zip(desired, live, strict=False)):
+            yield from differences(item, there, f"{path}[{index}]")
+        return
+    found = {item.get(identity): item for item in live}
+    for item in desired:
+        name = item[identity]
+        yield from differences(item, found.get(name), f"{path}[{name}]")
 
 
 def _is_same(desired: object, live: object, field: str) -> bool:
     if field in _AMOUNTS and isinstance(desired, str | int) and isinstance(live, str | int):
         return desired == live or parse_quantity(desired) == parse_quantity(live)
     return desired == live and type(desired) is type(live)
-
-
-def _is_object_subset(desired: dict[str, Any], live: dict[str, Any]) -> bool:
-    return all(
-        is_subset(value, live[name], name) if name in live else value in (None, "", {}, [])
-        for name, value in desired.items()
-    )
-
-
-def _is_list_subset(desired: list[Any], live: list[Any], field: str) -> bool:
-    identity = _ITEM_KEYS.get(field)
-    if identity is None:
-        return len(desired) == len(live) and all(map(is_subset, desired, live))
-    found = {item.get(identity): item for item in live}
-    return all(is_subset(item, found.get(item[identity])) for item in desired)

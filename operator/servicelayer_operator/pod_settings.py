@@ -43,7 +43,6 @@ class _PodSetting(
     frozen=True,
     kw_only=True,
     rename="camel",
-    forbid_unknown_fields=True,
     omit_defaults=True,
 ):
     """A piece of a pod spec, written back without the members that were never given."""

@@ -99,6 +99,10 @@ class Reconciler:
             errors = await self._act(resource, key, gathered.observed, plan)
             gathered = self._look_again(key, gathered, errors)
             plan = self._plan(resource, key, gathered)
+        if not acting:
+            changed = [m for m in plan.apply if plan.reasons[m.key] is not Change.CREATE]
+            told = await self._applier.differences(key, changed)
+            plan = msgspec.structs.replace(plan, fields=told)
         delay = await self._tell(resource, key, gathered, plan)
         if errors:
             raise RoundFailedError(f"{len(errors)} writes refused, first: {errors[0].message}")

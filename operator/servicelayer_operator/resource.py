@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, ValidationError, convert, field
+from msgspec.structs import replace
 
 from servicelayer_operator.pod_settings import (
     Affinity,
@@ -25,6 +26,7 @@ from servicelayer_operator.pod_settings import (
     TopologySpread,
 )
 from servicelayer_operator.spec_rules import violations
+from servicelayer_operator.unknown_fields import unknown_fields
 
 GROUP: Final = "servicelayer.r3e.network"
 VERSION: Final = "v1alpha1"
@@ -67,8 +69,8 @@ class InvalidResource(Exception):
         self.message = message
 
 
-class _SpecPart(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A part of the spec; members that this version does not know are refused, not ignored."""
+class _SpecPart(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of the spec; members that this version does not know are in `ServiceLayer.unknown`."""
 
 
 class LocalReference(_SpecPart, frozen=True):
@@ -294,11 +296,15 @@ class Metadata(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ServiceLayer(Struct, frozen=True, kw_only=True):
-    """One ServiceLayer as it was last read."""
+    """One ServiceLayer as it was last read.
+
+    `unknown`: members of the spec that this version passes over.
+    """
 
     metadata: Metadata
     spec: Spec
     status: dict[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 def decode(body: Mapping[str, Any]) -> ServiceLayer:
@@ -308,7 +314,7 @@ def decode(body: Mapping[str, Any]) -> ServiceLayer:
         InvalidResource: a rule is broken; it names the first offending field.
     """
     try:
-        resource = convert(dict(body), ServiceLayer)
+        resource = convert({**body, "unknown": ()}, ServiceLayer)
     except ValidationError as exc:
         raise _refusal(str(exc)) from None
     if resource.metadata.name in RESERVED_NAMES:
@@ -319,7 +325,8 @@ def decode(body: Mapping[str, Any]) -> ServiceLayer:
         )
     for violation in violations(resource.spec):
         raise InvalidResource(violation.field, violation.message)
-    return resource
+    unknown = tuple(unknown_fields(body["spec"], Spec, "spec"))
+    return replace(resource, unknown=unknown) if unknown else resource
 
 
 def _refusal(text: str) -> InvalidResource:
@@ -329,12 +336,6 @@ def _refusal(text: str) -> InvalidResource:
     missing = re.fullmatch(r"Object missing required field `(.+)`", what)
     if missing:
         return InvalidResource(f"{path}.{missing[1]}".lstrip("."), "is required")
-    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", what)
-    if unknown:
-        return InvalidResource(
-            f"{path}.{unknown[1]}".lstrip("."),
-            "is unknown to this version of the operator; upgrade the operator or remove the field",
-        )
     if "matching regex" in what:
         place = re.sub(r"\[[^\]]*\]", "", path)
         return InvalidResource(

@@ -124,6 +124,8 @@ def _modules(resource: ServiceLayer, observed: Observed) -> list[dict[str, Any]]
 def _migration(
     resource: ServiceLayer, desired: Sequence[Manifest], observed: Observed, now: datetime
 ) -> dict[str, Any]:
+    if resource.spec.mode == "Plan":
+        return dict(resource.status.get("migration") or {})
     wanted = wanted_job(desired)
     verdict = judge_migration(resource, wanted, observed, now)
     built = msgspec.to_builtins(next_record(resource, wanted, verdict, now))

@@ -288,7 +288,9 @@ def test_the_largest_resource_stays_within_the_cost_budget(kubectl: Kubectl) -> 
     labels = {f"example.com/label-{number}": "x" * 63 for number in range(32)}
     spec = pod(labels=labels, annotations=dict.fromkeys(labels, "y" * 4096))
     spec["api"]["extraEnv"] = [{"name": f"VARIABLE_{n}", "value": "z" * 4096} for n in range(64)]
-    spec["expose"] = ingress(ingress={"annotations": labels})["expose"]
+    listed = {key.replace("example.com", "nginx.ingress.kubernetes.io"): "x" for key in labels}
+    both = {"annotations": listed, "unsafeAnnotations": labels}
+    spec["expose"] = ingress(ingress=both)["expose"]
     spec["networkPolicy"] = {
         "extraEgress": [
             {"cidr": f"10.{n}.0.0/16", "except": [f"10.{n}.{m}.0/24" for m in range(16)]}

@@ -72,6 +72,8 @@ def build_postgres(resource: ServiceLayer, inputs: BuildInputs) -> dict[str, Any
             "serviceName": name,
             # In order, a pod that never got ready would not be replaced when its spec is mended.
             "podManagementPolicy": "Parallel",
+            # Stated, though it is the default: what is not stated would not come back.
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
             "revisionHistoryLimit": 5,
             "selector": {"matchLabels": selector(resource.metadata.name, POSTGRES)},
             "persistentVolumeClaimRetentionPolicy": {

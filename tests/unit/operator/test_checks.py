@@ -309,3 +309,29 @@ def test_pods_of_other_components_are_not_mixed_up() -> None:
     found = judge(resource, converged(resource, pods=(stranger,)))
 
     assert found["Ready"].status == "True"
+
+
+def test_what_runs_stays_ready_while_another_spec_is_planned() -> None:
+    running = layer(EMBEDDED)
+    conditions = [
+        {"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": ""}
+        for kind, reason in (("Ready", "Ready"), ("Migrated", "MigrationComplete"))
+    ]
+    status = {**migrated_status(running), "conditions": conditions}
+    changed = {**EMBEDDED, "mode": "Plan", "image": {"tag": "9.9"}, "api": {"replicas": 5}}
+    planned = judge(layer(changed, status=status), converged(running))
+
+    assert (planned["Ready"].status, planned["Planned"].reason) == ("True", "ChangesPending")
+    assert planned["Migrated"].reason == "MigrationComplete"
+    assert "Stalled" not in planned
+    down = converged(running, deployment=None, pods=())
+    assert judge(layer(changed, status=status), down)["Ready"].status == "False"
+
+
+def test_unknown_fields_are_a_condition_and_keep_nothing_back() -> None:
+    newer = layer({**EMBEDDED, "monitoring": {"enabled": True}})
+    judged = judge(newer, converged(layer(EMBEDDED)))
+
+    assert judged["Ready"].status == "True"
+    assert judged["SpecUnderstood"].status == "False"
+    assert "spec.monitoring" in judged["SpecUnderstood"].message

@@ -19,6 +19,7 @@ from servicelayer_operator.plan import (
     Change,
     Plan,
     build_plan,
+    differences,
     explain,
     is_subset,
 )
@@ -431,3 +432,11 @@ def test_an_edited_field_is_no_subset(kind: str) -> None:
     live["metadata"] = {**live["metadata"], "labels": {}}
 
     assert not is_subset(manifest.body, live)
+
+
+def test_the_fields_that_differ_are_named_without_their_values() -> None:
+    wanted = {"spec": {"replicas": 3, "env": [{"name": "A", "value": "secret"}], "ports": [1, 2]}}
+    live = {"spec": {"replicas": 2, "env": [{"name": "A", "value": "x"}], "ports": [1], "more": 1}}
+
+    assert list(differences(wanted, live)) == ["spec.replicas", "spec.env[A].value", "spec.ports"]
+    assert list(differences(wanted, wanted)) == []

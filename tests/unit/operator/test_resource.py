@@ -88,7 +88,6 @@ def test_bad_specs_that_came_around_the_schema_are_refused(bad: BadSpec) -> None
             "spec.networkPolicy.extraEgress[0].except[0]",
         ),
         (egress(cidr=":::::/32"), "spec.networkPolicy.extraEgress[0].cidr"),
-        (minimal(autoscaling={}), "spec.autoscaling"),
     ],
 )
 def test_what_the_schema_cannot_express_is_refused_here(spec: dict[str, Any], field: str) -> None:
@@ -98,9 +97,20 @@ def test_what_the_schema_cannot_express_is_refused_here(spec: dict[str, Any], fi
     assert refusal.value.field == field
 
 
-def test_an_unknown_member_asks_for_a_newer_operator_or_its_removal() -> None:
-    with pytest.raises(InvalidResource, match="upgrade the operator or remove the field"):
-        decode(body(minimal(api={"replcas": 3})))
+def test_what_a_newer_definition_added_is_passed_over_and_told() -> None:
+    spec = minimal(autoscaling={"min": 1}, api={"replicas": 3, "threads": 4})
+    spec["networkPolicy"] = {"extraEgress": [{"cidr": "10.0.0.0/8", "via": "x"}]}
+    spec["api"]["podTemplate"] = {"tolerations": [{"operator": "Exists", "since": "x"}]}
+    decoded = decode(body(spec))
+
+    assert decoded.spec.api.replicas == 3
+    assert set(decoded.unknown) == {
+        "spec.autoscaling",
+        "spec.api.threads",
+        "spec.networkPolicy.extraEgress[0].via",
+        "spec.api.podTemplate.tolerations[0].since",
+    }
+    assert decode(body(minimal())).unknown == ()
 
 
 def test_a_refusal_never_repeats_a_value_that_could_be_a_secret() -> None:
