@@ -1,0 +1,100 @@
+"""Whatever is added, changed or removed by hand in a child is taken back, by the real operator."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.mutations import ADDITIONS, Operation, mutations
+
+if TYPE_CHECKING:
+    from conftest import Scene
+
+EXPOSED = {"mode": "Ingress", "host": "shop.example.org"}
+# The API server itself changes nothing here after the object was made.
+_CONTENT = ("spec", "data", "binaryData", "automountServiceAccountToken")
+
+
+def content(obj: dict[str, Any]) -> dict[str, Any]:
+    """What the operator alone decides; what others add to labels and annotations is theirs."""
+    return {name: obj[name] for name in _CONTENT if name in obj}
+
+
+def edits(obj: dict[str, Any]) -> list[Operation]:
+    """Every edit of the object's content, and of the labels and the owner that we put there."""
+    operations = [
+        {"op": "add", "path": path, "value": value} for path, value in ADDITIONS[obj["kind"]]
+    ]
+    for name, value in content(obj).items():
+        operations += mutations(value, f"/{name}")
+    for name in ("labels", "annotations"):
+        for key in obj["metadata"].get(name) or ():
+            if key.startswith(("app.kubernetes.io/", "servicelayer.r3e.network/")):
+                path = f"/metadata/{name}/{key.replace('/', '~1')}"
+                operations += [
+                    {"op": "remove", "path": path},
+                    {"op": "replace", "path": path, "value": "by-hand"},
+                ]
+    operations.append({"op": "remove", "path": "/metadata/ownerReferences"})
+    shared = "/spec/template/metadata/"
+    return [item for item in operations if not (item["op"] == "add" and shared in item["path"])]
+
+
+def name_of(obj: dict[str, Any]) -> str:
+    """An object's name."""
+    return str(obj["metadata"]["name"])
+
+
+def essence(obj: dict[str, Any]) -> dict[str, Any]:
+    """What must be as before once an edit was taken back."""
+    metadata = obj["metadata"]
+    marks = {name: metadata.get(name) for name in ("labels", "ownerReferences")}
+    notes = metadata.get("annotations") or {}
+    # The Deployment's controller counts the pod templates that it saw.
+    kept = {k: v for k, v in notes.items() if not k.startswith("deployment.kubernetes.io/")}
+    return {**content(obj), **marks, "annotations": kept}
+
+
+def repaired(scene: Scene, kind: str, name: str) -> int:
+    """Make every edit of one child and see each taken back; how many the API server took."""
+    path, taken = scene.child_path(kind, name), 0
+    before = scene.api.get(path)
+    wanted = essence(before)
+    for operation in edits({**before, "kind": kind}):
+        edited = scene.api.try_json_patch(path, [operation])
+        if edited is None or essence(edited) == wanted:
+            continue
+        taken += 1
+
+        def back(path: str = path) -> bool:
+            now = scene.api.find(path)
+            return now is not None and essence(now) == wanted
+
+        scene.until(f"{kind}/{name} as before {operation}", back)
+    return taken
+
+
+@pytest.mark.timeout(900)
+def test_every_key_added_changed_or_removed_by_hand_is_taken_back(scene: Scene) -> None:
+    scene.started(RESYNC_SECONDS="3600")
+    scene.create(expose=EXPOSED)
+    scene.until("serving", lambda: scene.condition("WorkloadsAvailable")[0] == "True")
+    # Without pods, so that no rollout answers to each edit of a pod template.
+    scene.edit({"suspend": True})
+    pods = f"/api/v1/namespaces/{scene.namespace}/pods"
+    scene.until("no pods", lambda: all("migrate" in name_of(pod) for pod in scene.api.items(pods)))
+    scene.until_idle()
+    children = [
+        (kind, name)
+        for kind, objects in scene.everything().items()
+        for name in objects
+        if kind != "Secret"
+    ]
+    with ThreadPoolExecutor(len(children)) as pool:
+        counts = dict(
+            zip(children, pool.map(lambda child: repaired(scene, *child), children), strict=True)
+        )
+    assert all(counts.values()), counts
+    assert sum(counts.values()) > 150, counts
