@@ -7,7 +7,7 @@ member reads as its zero value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -20,7 +20,6 @@ from servicelayer_operator.live import (
     condition,
     controller,
     fingerprint,
-    first,
     instant,
     items,
     part,
@@ -28,12 +27,14 @@ from servicelayer_operator.live import (
 )
 from servicelayer_operator.manifests.labels import (
     ADOPT,
+    API,
     APPLIED_HASH,
     COMPONENT,
     FIELD_MANAGER,
     INSTANCE,
     KEPT_BY_ARGO_CD,
     MANAGED_BY,
+    MIGRATE,
     MIGRATION_ATTEMPT,
     MIGRATION_HASH,
     POSTGRES,
@@ -42,6 +43,7 @@ from servicelayer_operator.manifests.labels import (
 from servicelayer_operator.manifests.manifest import Claim, ObjectKey
 
 _MAX_ADDRESSES: Final = 16
+_CONTAINERS: Final = {API: "appserver", MIGRATE: MIGRATE, POSTGRES: POSTGRES}
 
 
 class ChildFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +127,7 @@ class JobFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PodFact(msgspec.Struct, frozen=True, kw_only=True):
-    """One pod of a component, seen through its first container.
+    """One pod of a component, seen through our own container.
 
     Attributes:
         name: The pod.
@@ -348,7 +350,8 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
     """Read a v1 Pod."""
     meta, status = part(obj, "metadata"), part(obj, "status")
     labels = part(meta, "labels")
-    container = first(items(status, "containerStatuses"))
+    named = _CONTAINERS.get(labels.get(COMPONENT, ""), "")
+    container = _named(items(status, "containerStatuses"), named)
     state = part(container, "state")
     waiting = part(state, "waiting")
     ended = part(state, "terminated") or part(part(container, "lastState"), "terminated")
@@ -361,7 +364,7 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
         ready=condition(status, "Ready").get("status") == "True",
         deleting="deletionTimestamp" in meta,
         created=instant(meta.get("creationTimestamp")),
-        image=first(items(part(obj, "spec"), "containers")).get("image", ""),
+        image=_named(items(part(obj, "spec"), "containers"), named).get("image", ""),
         restarts=container.get("restartCount", 0),
         waiting_reason=waiting.get("reason", ""),
         waiting_message=said(waiting, "message"),
@@ -403,6 +406,11 @@ def _instance(kind: str, labels: Mapping[str, Any]) -> str:
         kind == "PersistentVolumeClaim" and labels.get(COMPONENT) == POSTGRES
     )
     return str(labels.get(INSTANCE, "")) if ours else ""
+
+
+def _named(found: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """Return our own container: others may have put theirs before it."""
+    return next((item for item in found if item.get("name") == name), NOTHING)
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str | None:

@@ -174,6 +174,13 @@ class SecretRef(_SpecPart, frozen=True):
     key: SecretKey = "DATABASE_URL"
 
 
+class PodMarks(_SpecPart, frozen=True):
+    """Labels and annotations of pods whose shape is the operator's."""
+
+    labels: Labels = field(default_factory=dict)
+    annotations: Annotations = field(default_factory=dict)
+
+
 class EmbeddedDatabase(_SpecPart, frozen=True):
     """A single PostgreSQL beside the API, for trials."""
 
@@ -183,6 +190,7 @@ class EmbeddedDatabase(_SpecPart, frozen=True):
     storage_class_name: ObjectName | None = None
     image: ImageReference | None = None
     resources: Resources = _DEFAULT_RESOURCES
+    pod_template: PodMarks = PodMarks()
 
 
 class MigrationsSpec(_SpecPart, frozen=True):
@@ -190,6 +198,7 @@ class MigrationsSpec(_SpecPart, frozen=True):
 
     timeout_seconds: Annotated[int, Meta(ge=30, le=86_400)] = 600
     max_retries: Annotated[int, Meta(ge=0, le=10)] = 3
+    pod_template: PodMarks = PodMarks()
 
 
 class DatabaseSpec(_SpecPart, frozen=True):

@@ -64,6 +64,7 @@ _ACTIONS: Final = {
 _RETRIED: Final = frozenset({"DatabaseUnreachable", "DatabaseAuthFailed", "MigrationNotStarted"})
 _STALLED: Final = _RETRIED - {"DatabaseUnreachable"}
 _FINAL: Final = f"Read the Job's log, mend the cause, then set the annotation {RETRY_MIGRATION}."
+_RAN: Final = frozenset({"Running", "Succeeded"})
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 
 
@@ -115,16 +116,23 @@ def judge_migration(
     if job is not None and job.name != wanted.name:
         job = None
     if record.completed_hash == wanted.hash or (job and job.state is JobState.COMPLETE):
-        return MigrationVerdict(
-            state=MigrationState.COMPLETED,
-            reason="MigrationComplete",
-            message=f"The database is migrated for {wanted.image}.",
-        )
+        return _completed(wanted)
     pods = [pod for pod in observed.pods if pod.job == wanted.name]
+    if any(pod.exit_code == 0 for pod in pods):
+        # The program has ended well; a sidecar that goes on keeps the Job from saying so.
+        return _completed(wanted)
     if job is not None and job.state is JobState.FAILED:
         return _failed(record, job, pods, now)
     found = _told_by_pods(job, pods, now) if job else None
     return found or _last_attempt(resource, wanted) or _not_started(wanted, job)
+
+
+def _completed(wanted: WantedJob) -> MigrationVerdict:
+    return MigrationVerdict(
+        state=MigrationState.COMPLETED,
+        reason="MigrationComplete",
+        message=f"The database is migrated for {wanted.image}.",
+    )
 
 
 def _not_started(wanted: WantedJob, job: JobFact | None) -> MigrationVerdict:
@@ -208,13 +216,20 @@ def _failed(
 
 def _failure_reason(record: MigrationRecord, job: JobFact, ended: PodFact | None) -> str:
     if job.reason == "DeadlineExceeded":
-        never_started = record.job == job.name and record.state == MigrationState.PENDING
-        return "MigrationNotStarted" if never_started else "MigrationTimedOut"
+        started = ended is not None or has_started(record, job.name, ())
+        return "MigrationTimedOut" if started else "MigrationNotStarted"
     if ended is not None:
         return _reason(ended.exit_code)
     # The pods may be gone already; the Job's own words keep the exit code.
     told = _EXIT_CODE.search(job.message)
     return _reason(int(told.group(1)) if told else None)
+
+
+def has_started(record: MigrationRecord, job: str, pods: Sequence[PodFact]) -> bool:
+    """Tell whether a pod of the Job has ever run; once true it stays true."""
+    ran = any(pod.phase in _RAN or pod.exit_code is not None for pod in pods)
+    known = record.job == job and (record.started or record.state == MigrationState.RUNNING)
+    return ran or known
 
 
 def _reason(exit_code: int | None) -> str:
@@ -227,11 +242,17 @@ def _last_ended(pods: Sequence[PodFact]) -> PodFact | None:
 
 
 def next_record(
-    resource: ServiceLayer, wanted: WantedJob, verdict: MigrationVerdict, now: datetime
+    resource: ServiceLayer,
+    wanted: WantedJob,
+    verdict: MigrationVerdict,
+    pods: Sequence[PodFact],
+    now: datetime,
 ) -> MigrationRecord:
     """Write the record anew; a retry that is due raises the attempt, and with it the Job's name."""
     due = verdict.retry_at is not None and now >= verdict.retry_at
     completed = verdict.state is MigrationState.COMPLETED
+    record = migration_record(resource)
+    mine = [pod for pod in pods if pod.job == wanted.name]
     return MigrationRecord(
         hash=wanted.hash,
         image=wanted.image,
@@ -239,5 +260,6 @@ def next_record(
         state=MigrationState.PENDING if due else verdict.state,
         attempts=wanted.attempt + 1 if due else wanted.attempt,
         message="" if completed else verdict.message,
-        completed_hash=wanted.hash if completed else migration_record(resource).completed_hash,
+        completed_hash=wanted.hash if completed else record.completed_hash,
+        started=not due and has_started(record, wanted.name, mine),
     )

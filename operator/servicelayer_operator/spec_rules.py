@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         EnvVar,
         ExposeSpec,
         ImageSpec,
+        PodMarks,
+        PodTemplateSpec,
         SecretsSpec,
         Spec,
     )
@@ -107,8 +109,7 @@ def _image(image: ImageSpec) -> Iterator[Violation]:
 def _api(api: ApiSpec) -> Iterator[Violation]:
     pod = api.pod_template
     yield from _resources("spec.api.resources", api.resources)
-    yield from _own_labels("spec.api.podTemplate.labels", pod.labels)
-    yield from _own_labels("spec.api.podTemplate.annotations", pod.annotations)
+    yield from _marks("spec.api.podTemplate", pod)
     for index, variable in enumerate(api.extra_env):
         yield from _variable(f"spec.api.extraEnv[{index}]", variable)
     yield from _twice("spec.api.extraEnv", (variable.name for variable in api.extra_env))
@@ -116,6 +117,11 @@ def _api(api: ApiSpec) -> Iterator[Violation]:
         "spec.api.podTemplate.topologySpreadConstraints",
         (spread.topology_key for spread in pod.topology_spread_constraints),
     )
+
+
+def _marks(path: str, pod: PodTemplateSpec | PodMarks) -> Iterator[Violation]:
+    yield from _own_labels(f"{path}.labels", pod.labels)
+    yield from _own_labels(f"{path}.annotations", pod.annotations)
 
 
 def _own_labels(path: str, entries: Mapping[str, str]) -> Iterator[Violation]:
@@ -168,7 +174,9 @@ def _database(database: DatabaseSpec) -> Iterator[Violation]:
             "spec.database",
             "set exactly one of secretRef (your own PostgreSQL) and embedded (for trials)",
         )
+    yield from _marks("spec.database.migrations.podTemplate", database.migrations.pod_template)
     if database.embedded is not None:
+        yield from _marks("spec.database.embedded.podTemplate", database.embedded.pod_template)
         yield from _resources("spec.database.embedded.resources", database.embedded.resources)
 
 

@@ -128,8 +128,8 @@ def _migration(
         return dict(resource.status.get("migration") or {})
     wanted = wanted_job(desired)
     verdict = judge_migration(resource, wanted, observed, now)
-    built = msgspec.to_builtins(next_record(resource, wanted, verdict, now))
-    return {name: value for name, value in built.items() if value not in ("", 0)}
+    built = msgspec.to_builtins(next_record(resource, wanted, verdict, observed.pods, now))
+    return {name: value for name, value in built.items() if value}
 
 
 def _encryption_key(

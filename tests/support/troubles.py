@@ -263,7 +263,12 @@ DATA_TROUBLES = [
     Trouble(
         "the migration took too long",
         EMBEDDED,
-        job(reason="DeadlineExceeded", message="Job was active longer than specified deadline"),
+        job(
+            JobState.FAILED,
+            ({"exit_code": 143},),
+            reason="DeadlineExceeded",
+            message="Job was active longer than specified deadline",
+        ),
         "Migrated",
         "MigrationTimedOut",
         True,

@@ -43,13 +43,22 @@ from servicelayer_operator.manifests.pod import (
     resources,
     secret_env,
 )
-from servicelayer_operator.resource import ServiceLayer
+from servicelayer_operator.resource import MigrationsSpec, ServiceLayer
 
 BAD_CONFIGURATION: Final = 2
 DATABASE_UNREACHABLE: Final = 3
 DATABASE_AUTH_FAILED: Final = 4
 MIGRATION_FAILED: Final = 5
 DATABASE_UNSUPPORTED: Final = 6
+
+# A Job ends when all its containers do, and a classic sidecar never does.
+_NO_SIDECAR_LABELS: Final = {"sidecar.istio.io/inject": "false"}
+_NO_SIDECAR_ANNOTATIONS: Final = {
+    "consul.hashicorp.com/connect-inject": "false",
+    "kuma.io/sidecar-injection": "disabled",
+    "linkerd.io/inject": "disabled",
+    "sidecar.istio.io/inject": "false",
+}
 
 _NOT_WORTH_A_RETRY: Final = [
     BAD_CONFIGURATION,
@@ -60,7 +69,10 @@ _NOT_WORTH_A_RETRY: Final = [
 
 
 class MigrationRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`status.migration`: the operator's memory of migrations across restarts."""
+    """`status.migration`: the operator's memory of migrations across restarts.
+
+    `started`: a pod of `job` has run. A fact of its own, for the state says how the Job stands.
+    """
 
     hash: str = ""
     image: str = ""
@@ -69,6 +81,7 @@ class MigrationRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     attempts: int = 0
     message: str = ""
     completed_hash: str = ""
+    started: bool = False
 
 
 def migration_record(resource: ServiceLayer) -> MigrationRecord:
@@ -89,11 +102,18 @@ def migration_hash(resource: ServiceLayer, inputs: BuildInputs) -> str:
             "database": [names.database_secret, names.database_key],
             "fingerprint": inputs.database_fingerprint,
             "identity": inputs.database_identity if spec.database.embedded else None,
-            "limits": msgspec.to_builtins(spec.database.migrations),
+            "limits": _limits(spec.database.migrations),
             "placement": placement(spec.api.pod_template),
             "retry": resource.metadata.annotations.get(RETRY_MIGRATION, ""),
         }
     )
+
+
+def _limits(migrations: MigrationsSpec) -> dict[str, Any]:
+    """What is left out when it is empty adds nothing to the hashes of before it existed."""
+    stated = msgspec.to_builtins(migrations)
+    marks = {name: value for name, value in stated.pop("podTemplate").items() if value}
+    return {**stated, **marks}
 
 
 def wanted_attempt(resource: ServiceLayer, inputs: BuildInputs) -> int:
@@ -133,7 +153,17 @@ def build_migration_job(resource: ServiceLayer, inputs: BuildInputs) -> Manifest
             "activeDeadlineSeconds": migrations.timeout_seconds,
             "podFailurePolicy": _failure_policy(),
             "template": {
-                "metadata": {"labels": labels(resource.metadata.name, MIGRATE, version)},
+                "metadata": {
+                    "labels": {
+                        **_NO_SIDECAR_LABELS,
+                        **migrations.pod_template.labels,
+                        **labels(resource.metadata.name, MIGRATE, version),
+                    },
+                    "annotations": {
+                        **_NO_SIDECAR_ANNOTATIONS,
+                        **migrations.pod_template.annotations,
+                    },
+                },
                 "spec": _pod_spec(resource, image),
             },
         },

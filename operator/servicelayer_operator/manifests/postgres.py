@@ -110,8 +110,11 @@ def _claim_template(claim: Claim) -> dict[str, Any]:
 def _template(resource: ServiceLayer, embedded: EmbeddedDatabase, image: str) -> dict[str, Any]:
     template: dict[str, Any] = {
         "metadata": {
-            "labels": labels(resource.metadata.name, POSTGRES, image_version(image)),
-            "annotations": {},
+            "labels": {
+                **embedded.pod_template.labels,
+                **labels(resource.metadata.name, POSTGRES, image_version(image)),
+            },
+            "annotations": dict(embedded.pod_template.annotations),
         },
         "spec": {
             "serviceAccountName": resource.metadata.name,

@@ -215,7 +215,7 @@ def pod(**status: Any) -> dict[str, Any]:
             "labels": {"app.kubernetes.io/component": "api", "batch.kubernetes.io/job-name": "j"},
             "annotations": {f"{PREFIX}template-hash": "t"},
         },
-        "spec": {"containers": [{"image": "api:1"}]},
+        "spec": {"containers": [{"name": "appserver", "image": "api:1"}]},
         "status": status,
     }
 
@@ -223,6 +223,7 @@ def pod(**status: Any) -> dict[str, Any]:
 def test_a_crashing_pod_is_read_with_its_last_end() -> None:
     ended = {"exitCode": 2, "reason": "Error", "message": "m", "finishedAt": AT}
     container = {
+        "name": "appserver",
         "restartCount": 3,
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
         "lastState": {"terminated": ended},
@@ -248,6 +249,7 @@ def test_a_crashing_pod_is_read_with_its_last_end() -> None:
 
 def test_the_present_end_goes_before_the_last_one() -> None:
     container = {
+        "name": "appserver",
         "state": {"terminated": {"exitCode": 5}},
         "lastState": {"terminated": {"exitCode": 3}},
     }
@@ -296,3 +298,11 @@ def test_a_secret_gives_the_names_of_its_filled_keys_and_no_value() -> None:
 @pytest.mark.parametrize("obj", [{}, {"metadata": None, "spec": None, "status": None}])
 def test_an_object_that_says_nothing_is_no_error(observe: Any, obj: dict[str, Any]) -> None:
     assert observe(obj) == observe({})
+
+
+def test_a_container_that_others_put_first_is_not_taken_for_ours() -> None:
+    beside = {"name": "proxy", "restartCount": 9, "state": {"waiting": {"reason": "Crash"}}}
+    ours = {"name": "appserver", "restartCount": 1, "state": {"running": {}}}
+    seen = observe_pod(pod(phase="Running", containerStatuses=[beside, ours]))
+
+    assert (seen.restarts, seen.waiting_reason) == (1, "")

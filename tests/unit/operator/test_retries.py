@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from servicelayer_operator.checks import run_checks
 from servicelayer_operator.manifests.migration_job import migration_record
-from servicelayer_operator.observed import JobState
+from servicelayer_operator.observed import JobState, Observed
 from servicelayer_operator.plan import explain
 from servicelayer_operator.resource import ServiceLayer
 from servicelayer_operator.retries import (
@@ -93,6 +94,62 @@ def test_a_job_whose_time_ran_out_before_its_pod_started_is_tried_again() -> Non
 
     assert (waiting.reason, waiting.retry_at is None) == ("MigrationNotStarted", False)
     assert (started.reason, started.retry_at is None) == ("MigrationTimedOut", True)
+
+
+ENDS: list[tuple[str, dict[str, Any]]] = [
+    ("never started", {"exit_code": None, "reason": "DeadlineExceeded"}),
+    *((f"exit {code}", {"exit_code": code}) for code in (1, 2, 3, 4, 5, 6, 137)),
+]
+
+
+@pytest.mark.parametrize(("what", "end"), ENDS, ids=[what for what, _ in ENDS])
+def test_a_verdict_stands_when_it_is_judged_again(what: str, end: dict[str, Any]) -> None:
+    """What a round wrote into the status must not change what the next one says of the same."""
+    status: dict[str, Any] = {}
+    told = set()
+    for _ in range(3):
+        resource = layer(OWN_DATABASE, status=status)
+        observed = converged(resource, **failed(layer(OWN_DATABASE), **end))
+        verdict = judge_migration(resource, wanted_job(desired_of(resource)), observed, NOW)
+        told.add((verdict.reason, verdict.stalled, verdict.retry_at is None))
+        status = status_of(resource, observed)
+    assert len(told) == 1, what
+
+
+def test_a_job_that_was_seen_running_has_timed_out_whatever_was_written_since() -> None:
+    resource = layer(OWN_DATABASE)
+    desired = desired_of(resource)
+    running = converged(
+        resource,
+        migration=job_fact(desired, state=JobState.RUNNING),
+        pods=(migrate_pod(desired, phase="Running", exit_code=None),),
+    )
+    status = status_of(resource, running)
+    over = converged(resource, **failed(resource, None, reason="DeadlineExceeded"))
+    for _ in range(2):
+        later = layer(OWN_DATABASE, status=status)
+        verdict = judge_migration(later, wanted_job(desired), over, NOW)
+        assert (verdict.reason, verdict.retry_at) == ("MigrationTimedOut", None)
+        status = status_of(later, over)
+
+
+def test_a_migration_that_ended_well_is_complete_though_a_sidecar_goes_on() -> None:
+    resource = layer(OWN_DATABASE)
+    desired = desired_of(resource)
+    facts = {
+        "migration": job_fact(desired, state=JobState.RUNNING),
+        "pods": (migrate_pod(desired, phase="Running", exit_code=0),),
+    }
+
+    assert verdict_of(resource, facts).state is MigrationState.COMPLETED
+
+
+def status_of(resource: ServiceLayer, observed: Observed) -> dict[str, Any]:
+    """The status that a round writes."""
+    desired = desired_of(resource)
+    plan = plan_of(resource, observed)
+    conditions = run_checks(resource, desired, observed, plan, NOW)
+    return build_status(resource, desired, conditions, observed, plan, NOW)
 
 
 def test_the_youngest_pod_tells_why() -> None:
@@ -196,7 +253,7 @@ def test_a_completed_migration_is_remembered_when_another_one_starts() -> None:
 def test_the_record_survives_its_own_spelling() -> None:
     resource = layer(OWN_DATABASE)
     verdict = verdict_of(resource, {})
-    record = next_record(resource, wanted_job(desired_of(resource)), verdict, NOW)
+    record = next_record(resource, wanted_job(desired_of(resource)), verdict, (), NOW)
 
     written = layer(OWN_DATABASE, status={"migration": msgspec.to_builtins(record)})
 
