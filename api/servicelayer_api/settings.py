@@ -118,6 +118,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wallet_login: Annotated[
         Literal["registered", "off"], Meta(description="Who may log in with a Neo wallet")
     ] = "registered"
+    public_url: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="Where clients reach the server, such as https://api.example.com; wallets "
+            "sign it when they log in, and do so without it on a loopback address only",
+        ),
+    ] = ""
     default_tenant: Annotated[
         str, Meta(max_length=128, description="Tenant of a platform token that names none")
     ] = ""

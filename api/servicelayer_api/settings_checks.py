@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from servicelayer_api.crypto.signing import KeyFormatError, parse_private_key
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _LEAST_JWT_SECRET = 32
 _KEY_BYTES = 32
+_PUBLIC_URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII)
 _KNOWN = frozenset({
     *("admin", "adminadmin", "change-me", "change-this", "changeit", "changeme", "default"),
     *("dev", "dev-token", "devtoken", "example", "password", "secret", "test", "test-token"),
@@ -62,7 +64,16 @@ def check_serve(settings: Settings) -> None:
     """
     check_database(settings)
     _check_credentials(settings)
+    _check_public_url(settings.public_url)
     _check_keys(settings)
+
+
+def _check_public_url(url: str) -> None:
+    if url and not _PUBLIC_URL.fullmatch(url):
+        raise SettingsError(
+            "PUBLIC_URL is not the address of a server; write it without a path and in lower case, "
+            "for instance https://api.example.com"
+        )
 
 
 def check_keys(settings: Settings) -> None:

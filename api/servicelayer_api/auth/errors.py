@@ -27,7 +27,7 @@ class TooManyLogins(RateLimited):
 
 
 class WalletLoginOff(Forbidden):
-    """This server does not let wallets log in (`WALLET_LOGIN=off`)."""
+    """This server does not let wallets log in: `WALLET_LOGIN=off`, or it has no `PUBLIC_URL`."""
 
     code = "wallet-login-off"
     title = "Wallet login is off"
@@ -38,10 +38,3 @@ class WalletLoginRefused(Unauthenticated):
 
     code = "wallet-login-refused"
     title = "Wallet login refused"
-
-
-class TooManyChallenges(RateLimited):
-    """The wallet has too many challenges open: sign one of those, or wait until they expire."""
-
-    code = "too-many-challenges"
-    title = "Too many challenges"

@@ -40,9 +40,10 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     """What the wallet has to sign.
 
     Attributes:
-        nonce: 64 hex digits; valid for one login.
+        nonce: 64 hex digits; valid for one login. Who asks again at once is given the same.
         expires_at: UTC.
-        message: The text to sign, as it stands.
+        message: The text to sign, as it stands. It names the server's public address: whoever signs
+            should see that it is the one they are at.
     """
 
     nonce: str

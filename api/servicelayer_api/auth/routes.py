@@ -67,7 +67,8 @@ async def log_in_with_wallet(
 ) -> Session:
     """Log in with a signed challenge."""
     tenant = request.headers.get("x-tenant-id", "").strip()
-    return await logins.log_in_with_wallet(caller_of(request.scope), data, tenant)
+    host = request.headers.get("host", "")
+    return await logins.log_in_with_wallet(caller_of(request.scope), host, data, tenant)
 
 
 @get(

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from servicelayer_api.auth.errors import WalletLoginRefused
+from servicelayer_api.auth.errors import WalletLoginOff, WalletLoginRefused
 from servicelayer_api.crypto import neo
 from servicelayer_api.errors import Invalid
 from servicelayer_api.web.principal import TenantMismatch, TenantRequired
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
     from servicelayer_api.auth.models import WalletLoginRequest
 
-CHALLENGE_SECONDS: Final = 300
-# A challenge that is handed out a second time still has this long to live.
-REUSE_SECONDS: Final = 60
-MAX_OPEN_CHALLENGES: Final = 8
 MAX_WALLET_TEXT: Final = 128
-NONCE_BYTES: Final = 32
 # A second login of a user this soon gets the token of the first.
 SAME_SESSION_SECONDS: Final = 30.0
-# Guesses at one name from many addresses together may be this many times those from one address.
+# All attempts at a name wait once they are this many times as many as one address may make.
 SPREAD_FACTOR: Final = 10
+FIRST_DELAY: Final = 0.25
+LONGEST_DELAY: Final = 4.0
+# Rows of attempts that are kept at most; beyond it those with the fewest attempts go first.
+MOST_SUBJECTS: Final = 100_000
 # bcrypt reads no further; other tools cut there silently, and their hashes must match.
 BCRYPT_LENGTH: Final = 72
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+_LOOPBACK: Final = re.compile(
+    r"(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII
+)
 
 
 def pair_subject(name: str, address: str) -> bytes:
@@ -44,24 +45,65 @@ def name_subject(name: str) -> bytes:
     return hashlib.sha256(f"name\0{name}".encode("utf-8", "surrogatepass")).digest()
 
 
-def seconds_to_wait(counted: Sequence[tuple[int, int, datetime]], now: datetime) -> int | None:
-    """Whether a login has to wait.
+def seconds_to_wait(attempts: int, most: int, window_ends: datetime, now: datetime) -> int | None:
+    """Whether a login from one address at one name has to wait.
 
     There is no limit on an address alone: behind one proxy all clients may share it, and one of
     them must not be able to lock out the rest.
 
     Args:
-        counted: for each subject its attempts with this one, the most that are allowed, and when
-            its window ends.
+        attempts: at this name from this address, with this one.
+        most: how many are allowed.
+        window_ends: when counting begins anew.
         now: the present.
 
     Returns:
-        Seconds until the last full window ends, `None` when the login may go on.
+        Seconds until the window ends, `None` when the login may go on.
     """
-    ends = [window_ends for attempts, most, window_ends in counted if attempts > most]
-    if not ends:
+    if attempts <= most:
         return None
-    return max(1, int((max(ends) - now).total_seconds()) + 1)
+    return max(1, int((window_ends - now).total_seconds()) + 1)
+
+
+def delay_of(attempts: int, most: int) -> float:
+    """How long an attempt at a name that many addresses try is held back before it is looked at.
+
+    It is never refused for that: whoever knows the password gets in, a little later.
+
+    Args:
+        attempts: at this name from anywhere, with this one.
+        most: how many one address may make.
+
+    Returns:
+        Seconds; doubled with each further hundred times `most`, up to `LONGEST_DELAY`.
+    """
+    free = most * SPREAD_FACTOR
+    if attempts <= free:
+        return 0.0
+    doublings = min((attempts - free - 1) // free, 16)
+    return min(FIRST_DELAY * 2.0**doublings, LONGEST_DELAY)
+
+
+def find_place(public_url: str, host: str) -> str:
+    """Where one logs in, as the message to sign names it.
+
+    A text of the request is not taken for it: whoever relays a login would write his own there.
+
+    Args:
+        public_url: of the settings; empty for none.
+        host: of the request.
+
+    Returns:
+        The public address; without one the host, if that can only be this machine.
+
+    Raises:
+        WalletLoginOff: there is no public address, and the host could be anybody's.
+    """
+    if public_url:
+        return public_url
+    if _LOOPBACK.fullmatch(host):
+        return host
+    raise WalletLoginOff("wallets may not log in: PUBLIC_URL is not set on this server")
 
 
 def check_wallet_text(text: str) -> str:
@@ -99,14 +141,13 @@ def challenge_message(*, host: str, address: str, nonce: str, expires: datetime)
     for, so that nothing else can be made of it.
 
     Args:
-        host: of the request; what is no plain host name is left out.
+        host: where one logs in, as `find_place` gives it.
         address: of the wallet.
         nonce: 64 hex digits.
         expires: end of its life.
     """
-    place = host if _HOST.fullmatch(host) else "this server"
     return (
-        f"Log in to the Neo Service Layer at {place}.\n"
+        f"Log in to the Neo Service Layer at {host}.\n"
         f"Wallet: {address}\n"
         f"Nonce: {nonce}\n"
         f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}\n"

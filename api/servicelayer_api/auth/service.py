@@ -1,46 +1,46 @@
 """Use cases of logging in: by password, by wallet.
 
 Invariants: an attempt is counted before its password is looked at, in the database all replicas
-    share. A challenge is
-used up in the transaction that makes its token's audit entry, so it opens one session at most,
-whichever replica answers. Challenges are kept only for wallets that are registered and only a few
-for each, so nobody can fill the table.
+share. What one address does to a name locks that pair out and nobody else; what many do delays, and
+refuses no right password. A challenge is used up in the transaction that makes its token's audit
+entry, so it opens one session at most, whichever replica answers. Asking for one keeps nothing.
 """
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from servicelayer_api.auth import rules, store
+from servicelayer_api.auth.challenges import Challenges, oldest_slot
 from servicelayer_api.auth.errors import (
     InvalidCredentials,
     LoginNotConfigured,
-    TooManyChallenges,
     TooManyLogins,
     WalletLoginOff,
     WalletLoginRefused,
 )
-from servicelayer_api.auth.models import Challenge, Session
+from servicelayer_api.auth.models import Session
 from servicelayer_api.crypto import neo
 from servicelayer_api.crypto.tokens import Claims
 from servicelayer_api.ids import new_id
 from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.auth import wallet_credential
+from servicelayer_api.web.keys import derive_keys
 from servicelayer_api.web.principal import Principal
 from servicelayer_api.web.users import fold_name, living_grants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
     from typing import Literal
 
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.audit import AuditLog
-    from servicelayer_api.auth.models import WalletLoginRequest
+    from servicelayer_api.auth.models import Challenge, WalletLoginRequest
     from servicelayer_api.auth.passwords import Passwords
     from servicelayer_api.clock import Clock
     from servicelayer_api.crypto.tokens import TokenSigner
@@ -70,30 +70,35 @@ class Logins:
         people: Mapping[str, str | None],
         accounts: Accounts,
         audit: AuditLog,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Keep attempts and challenges in this database.
+        """Keep attempts and used challenges in this database.
 
         Args:
             database: shared by all replicas.
             clock: the present.
-            settings: life of tokens, limits, who may log in with a wallet.
+            settings: life of tokens, limits, who may log in with a wallet and where.
             signer: of tokens; without one nobody can log in.
             passwords: of the users of the configuration.
             people: the tenant of each user; what they registered ends with them.
             accounts: know which wallets are registered.
             audit: gets an entry for each login.
+            pause: waits for so many seconds.
         """
         self._database = database
         self._clock = clock
         self._lifetime = timedelta(seconds=settings.auth_token_ttl)
         self._lockout = timedelta(seconds=settings.auth_lockout)
         self._max_failures = settings.auth_max_failures
+        self._public_url = settings.public_url
+        self._challenges = Challenges(derive_keys(settings, "wallet-challenges/1")[0])
         self._wallets_may = settings.wallet_login == "registered"
         self._signer = signer
         self._passwords = passwords
         self._people = people
         self._accounts = accounts
         self._audit = audit
+        self._pause = pause
         self._recent: dict[str, _Opened] = {}
 
     async def log_in(self, caller: Caller, username: str, password: str) -> Session:
@@ -104,7 +109,7 @@ class Logins:
 
         Raises:
             LoginNotConfigured: no users or no secret.
-            TooManyLogins: too many attempts at this name.
+            TooManyLogins: too many attempts at this name from this address.
             InvalidCredentials: wrong name or password.
         """
         if self._signer is None or not self._passwords:
@@ -113,8 +118,13 @@ class Logins:
         pair = rules.pair_subject(name, site_of(caller.remote_addr))
         anywhere = rules.name_subject(name)
         caller.subject = self._passwords.known_name(name)
-        with self._passwords.turns.place(caller.remote_addr) as site:
-            await self._count_attempt(pair, anywhere)
+        turns = self._passwords.turns
+        with turns.place(caller.remote_addr):
+            delay = await self._count_attempt(pair, anywhere)
+        # Before the password is looked at, so that the time tells nothing of it, and outside the
+        # queue, so that nobody waits behind it.
+        await self._pause(delay)
+        with turns.place(caller.remote_addr) as site:
             user = await self._passwords.check(name, password, site)
         if user is None:
             raise InvalidCredentials("invalid credentials")
@@ -136,44 +146,26 @@ class Logins:
             WalletLoginOff: wallets may not log in.
             LoginNotConfigured: no secret.
             Invalid: empty or far too long.
-            TooManyChallenges: as many are open as may be.
         """
         self._check_wallets_may()
         text = rules.check_wallet_text(wallet)
-        script_hash = rules.find_script_hash(text)
-        now = self._clock.now()
-        if script_hash is None:
-            return _new_challenge(host, "unknown", now)
-        challenge = _new_challenge(host, neo.hash_to_address(script_hash), now)
-        kept_as = neo.hash_to_text(script_hash)
-        async with self._database.transaction() as connection:
-            if not await self._accounts.wallets.list_tenants(connection, kept_as):
-                return challenge
-            young = await store.list_challenges(
-                connection,
-                kept_as,
-                now + timedelta(seconds=rules.REUSE_SECONDS),
-                rules.MAX_OPEN_CHALLENGES,
-            )
-            if len(young) >= rules.MAX_OPEN_CHALLENGES:
-                return _again(young, host)
-            await store.insert_challenge(
-                connection,
-                nonce=challenge.nonce,
-                wallet=kept_as,
-                message=challenge.message,
-                now=now,
-                expires_at=challenge.expires_at,
-            )
-        return challenge
+        place = rules.find_place(self._public_url, host)
+        now, script_hash = self._clock.now(), rules.find_script_hash(text)
+        # What is no wallet is counted as well, so that the time tells nothing.
+        kept_as = text if script_hash is None else neo.hash_to_text(script_hash)
+        address = "unknown" if script_hash is None else neo.hash_to_address(script_hash)
+        async with self._database.connection() as connection:
+            used = await store.count_used(connection, kept_as, oldest_slot(now))
+        return self._challenges.give(kept_as, address, place, now, used)
 
     async def log_in_with_wallet(
-        self, caller: Caller, request: WalletLoginRequest, tenant: str
+        self, caller: Caller, host: str, request: WalletLoginRequest, tenant: str
     ) -> Session:
         """Log in with a signed challenge.
 
         Args:
             caller: who asks.
+            host: of the request.
             request: the proof.
             tenant: value of `X-Tenant-ID`, empty when it was not sent.
 
@@ -185,19 +177,18 @@ class Logins:
             TenantMismatch: it is not registered in the tenant that is named.
         """
         signer = self._check_wallets_may()
+        place = rules.find_place(self._public_url, host)
         wallet, public_key, signature = rules.read_proof(request)
         kept_as, now = neo.hash_to_text(wallet), self._clock.now()
         caller.subject = neo.hash_to_address(wallet)
         async with self._database.transaction() as connection:
-            challenges = await store.list_challenges(
-                connection, kept_as, now, 2 * rules.MAX_OPEN_CHALLENGES
-            )
+            used = await store.count_used(connection, kept_as, oldest_slot(now))
             signed = next(
                 (
-                    challenge.nonce
-                    for challenge in challenges
-                    if request.nonce in {None, challenge.nonce}
-                    and rules.signs(public_key, signature, challenge.message, request.salt)
+                    one
+                    for one in self._challenges.list_open(kept_as, caller.subject, place, now, used)
+                    if request.nonce in {None, one.challenge.nonce}
+                    and rules.signs(public_key, signature, one.challenge.message, request.salt)
                 ),
                 None,
             )
@@ -211,7 +202,9 @@ class Logins:
             grants = living_grants(self._people, tuple(found), chosen)
             if not grants:
                 raise WalletLoginRefused("whoever registered the wallet is no user any more")
-            if not await store.take_challenge(connection, signed, now):
+            if not await store.use_challenge(
+                connection, kept_as, signed.slot, signed.generation, signed.challenge.expires_at
+            ):
                 raise WalletLoginRefused("the challenge was used already")
             credential = wallet_credential(neo.hash_to_address(wallet), chosen, grants)
             opened = self._sign(signer, credential, method="wallet", registered=registered)
@@ -219,9 +212,9 @@ class Logins:
             return opened.session
 
     async def delete_expired(self) -> None:
-        """Delete attempts and challenges whose time is over."""
+        """Delete attempts and used challenges whose time is over."""
         async with self._database.connection() as connection:
-            await store.delete_expired(connection, self._clock.now())
+            await store.delete_expired(connection, self._clock.now(), rules.MOST_SUBJECTS)
 
     def _check_wallets_may(self) -> TokenSigner:
         if not self._wallets_may:
@@ -230,18 +223,17 @@ class Logins:
             raise LoginNotConfigured("logins are not configured")
         return self._signer
 
-    async def _count_attempt(self, pair: bytes, anywhere: bytes) -> None:
+    async def _count_attempt(self, pair: bytes, anywhere: bytes) -> float:
+        """Count an attempt; gives the seconds for which it is to be held back."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            counted = await store.count_attempts(
+            (here, ends), (everywhere, _) = await store.count_attempts(
                 connection, [pair, anywhere], now, now + self._lockout
             )
-        allowed = (self._max_failures, self._max_failures * rules.SPREAD_FACTOR)
-        wait = rules.seconds_to_wait(
-            [(n, most, ends) for (n, ends), most in zip(counted, allowed, strict=True)], now
-        )
+        wait = rules.seconds_to_wait(here, self._max_failures, ends, now)
         if wait is not None:
             raise TooManyLogins("too many failed logins with this name", retry_after=wait)
+        return rules.delay_of(everywhere, self._max_failures)
 
     async def _open_password_session(
         self, connection: Connection, caller: Caller, signer: TokenSigner, user: User
@@ -299,31 +291,3 @@ class Logins:
             status=200,
             resource_id=opened.claims.jti,
         )
-
-
-def _new_challenge(host: str, address: str, now: datetime) -> Challenge:
-    nonce = secrets.token_hex(rules.NONCE_BYTES)
-    expires = now + timedelta(seconds=rules.CHALLENGE_SECONDS)
-    message = rules.challenge_message(host=host, address=address, nonce=nonce, expires=expires)
-    return Challenge(nonce=nonce, expires_at=expires, message=message)
-
-
-def _again(challenges: list[store.OpenChallenge], host: str) -> Challenge:
-    """Hand out an open challenge once more, so that nobody is locked out by others' challenges.
-
-    It stays single-use and only the wallet's key can use it. One made for another host is not
-    given.
-    """
-    place = rules.challenge_message(
-        host=host, address="", nonce="", expires=challenges[0].expires_at
-    ).partition("\n")[0]
-    for challenge in challenges:
-        if challenge.message.startswith(place + "\n"):
-            return Challenge(
-                nonce=challenge.nonce,
-                expires_at=challenge.expires_at,
-                message=challenge.message,
-            )
-    raise TooManyChallenges(
-        "the wallet has too many challenges open", retry_after=rules.REUSE_SECONDS
-    )

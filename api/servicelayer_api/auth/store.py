@@ -1,24 +1,14 @@
-"""The SQL of login attempts and wallet challenges."""
+"""The SQL of login attempts and of the wallet challenges that were used up."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from servicelayer_api.db import Connection
-
-
-class OpenChallenge(msgspec.Struct, frozen=True):
-    """A challenge that is still valid."""
-
-    nonce: str
-    message: str
-    expires_at: datetime
 
 
 async def count_attempts(
@@ -58,52 +48,42 @@ async def forgive_attempts(connection: Connection, pair: bytes, name: bytes) -> 
     )
 
 
-async def insert_challenge(
-    connection: Connection,
-    *,
-    nonce: str,
-    wallet: str,
-    message: str,
-    now: datetime,
-    expires_at: datetime,
-) -> None:
-    """Add a challenge."""
-    await connection.execute(
-        "INSERT INTO auth_wallet_challenges (nonce, wallet, message, created_at, expires_at) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        nonce,
-        wallet,
-        message,
-        now,
-        expires_at,
-    )
-
-
-async def list_challenges(
-    connection: Connection, wallet: str, now: datetime, limit: int
-) -> list[OpenChallenge]:
-    """List the challenges of a wallet that are open at a time, newest first."""
+async def count_used(connection: Connection, wallet: str, since: int) -> dict[int, int]:
+    """Count the challenges of a wallet that logins have used up, by slot, from a slot on."""
     rows = await connection.fetch(
-        "SELECT nonce, message, expires_at FROM auth_wallet_challenges "
-        "WHERE wallet = $1 AND expires_at > $2 ORDER BY created_at DESC LIMIT $3",
+        "SELECT slot, count(*) AS used FROM auth_wallet_logins "
+        "WHERE wallet = $1 AND slot >= $2 GROUP BY slot",
         wallet,
-        now,
-        limit,
+        since,
     )
-    return [OpenChallenge(row["nonce"], row["message"], row["expires_at"]) for row in rows]
+    return {row["slot"]: row["used"] for row in rows}
 
 
-async def take_challenge(connection: Connection, nonce: str, now: datetime) -> bool:
+async def use_challenge(
+    connection: Connection, wallet: str, slot: int, generation: int, expires_at: datetime
+) -> bool:
     """Use a challenge up; tell whether it was still there. Of many that try, one succeeds."""
     row = await connection.fetchrow(
-        "DELETE FROM auth_wallet_challenges WHERE nonce = $1 AND expires_at > $2 RETURNING nonce",
-        nonce,
-        now,
+        "INSERT INTO auth_wallet_logins (wallet, slot, generation, expires_at) "
+        "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING slot",
+        wallet,
+        slot,
+        generation,
+        expires_at,
     )
     return row is not None
 
 
-async def delete_expired(connection: Connection, now: datetime) -> None:
-    """Delete attempts and challenges whose time is over."""
+async def delete_expired(connection: Connection, now: datetime, most: int) -> None:
+    """Delete attempts and used challenges whose time is over, and attempts beyond `most`.
+
+    Of those the ones with the fewest attempts: what strangers make at random names goes before what
+    they did to one.
+    """
     await connection.execute("DELETE FROM auth_login_attempts WHERE window_ends <= $1", now)
-    await connection.execute("DELETE FROM auth_wallet_challenges WHERE expires_at <= $1", now)
+    await connection.execute("DELETE FROM auth_wallet_logins WHERE expires_at <= $1", now)
+    await connection.execute(
+        "DELETE FROM auth_login_attempts WHERE subject IN (SELECT subject FROM auth_login_attempts "
+        "ORDER BY attempts DESC, window_ends DESC OFFSET $1)",
+        most,
+    )

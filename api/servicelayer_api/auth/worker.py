@@ -1,4 +1,4 @@
-"""Deletes expired login attempts and wallet challenges once a minute; any replica may."""
+"""Deletes expired login attempts and used wallet challenges once a minute; any replica may."""
 
 from __future__ import annotations
 

@@ -48,6 +48,7 @@ def settings(resource: ServiceLayer) -> dict[str, str | int | bool]:
     api = resource.spec.api
     return {
         **_proxies(resource),
+        **_public_url(resource),
         **_rate_limit(resource),
         "listen_addr": LISTEN_ADDR,
         "log_format": api.log_format,
@@ -67,6 +68,14 @@ def _proxies(resource: ServiceLayer) -> dict[str, str]:
     if not resource.spec.network_policy.enabled:
         return {}
     return {"trusted_proxies": ",".join(PRIVATE_NETWORKS)}
+
+
+def _public_url(resource: ServiceLayer) -> dict[str, str]:
+    """Tell the API where clients reach it; PUBLIC_URL in spec.api.extraEnv where that differs."""
+    expose = resource.spec.expose
+    if expose.mode != "Ingress" or not expose.host:
+        return {}
+    return {"public_url": f"{'https' if expose.tls else 'http'}://{expose.host}"}
 
 
 def _rate_limit(resource: ServiceLayer) -> dict[str, str | int]:

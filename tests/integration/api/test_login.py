@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
 import pytest
 
+from servicelayer_api.auth import store
+from servicelayer_api.auth.errors import InvalidCredentials
+from servicelayer_api.auth.passwords import Passwords
+from servicelayer_api.auth.rules import FIRST_DELAY
+from servicelayer_api.auth.service import Logins
+from servicelayer_api.clock import SystemClock
 from servicelayer_api.crypto.tokens import Claims, TokenSigner
+from servicelayer_api.db import Database
+from servicelayer_api.settings import Secret, Settings
+from servicelayer_api.web.principal import Caller
+from servicelayer_api.web.users import parse_users
 from support.api_server import JWT_SECRET, TOKEN, ApiProcess, running_api
 from support.people import PASSWORDS, auth_users
 
@@ -197,3 +207,89 @@ def test_passwords_and_tokens_are_in_no_log_and_no_row(
     for secret in (token, "canary-password-13", "canary-name-14", PASSWORDS["ann"]):
         assert secret not in written
     assert "login.password" in written
+
+
+def test_nobody_locks_a_user_out_from_another_address(database_url: str, tmp_path: Path) -> None:
+    with running_api(
+        database_url,
+        tmp_path,
+        AUTH_USERS=auth_users(),
+        AUTH_MAX_FAILURES="1",
+        TRUSTED_PROXIES="127.0.0.0/8",
+    ) as server:
+
+        def attempt(number: int, password: str) -> int:
+            headers = {"x-forwarded-for": f"192.0.2.{number}"}
+            with httpx.Client(timeout=20, trust_env=False) as client:
+                body = {"username": "ann", "password": password}
+                return client.post(
+                    f"{server.url}/auth/login", json=body, headers=headers
+                ).status_code
+
+        # Ten times as many as one address may make, and more.
+        assert {attempt(number, "wrong") for number in range(13)} == {401}
+        assert attempt(0, "ann-password") == 429
+        assert attempt(200, "ann-password") == 200
+
+
+async def test_attempts_at_one_name_from_many_addresses_are_held_back(database_url: str) -> None:
+    settings = Settings(
+        database_url=Secret(database_url),
+        auth_users=Secret(auth_users()),
+        auth_jwt_secret=Secret(JWT_SECRET),
+        auth_max_failures=1,
+    )
+    users = parse_users(settings.auth_users.reveal())
+    held: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        held.append(seconds)
+
+    clock = SystemClock()
+    database = Database.from_settings(settings)
+    await database.open()
+    try:
+        logins = Logins(
+            database=database,
+            clock=clock,
+            settings=settings,
+            signer=TokenSigner(JWT_SECRET),
+            passwords=Passwords(users),
+            people={},
+            accounts=None,  # pyright: ignore[reportArgumentType] - passwords ask it nothing
+            audit=None,  # pyright: ignore[reportArgumentType] - failures leave no entry here
+            pause=pause,
+        )
+        for number in range(12):
+            caller = Caller(
+                method="POST",
+                path="/auth/login",
+                request_id="r",
+                remote_addr=f"192.0.2.{number}",
+                user_agent="",
+            )
+            with pytest.raises(InvalidCredentials):
+                await logins.log_in(caller, "ann", "wrong")
+    finally:
+        await database.close()
+
+    assert held == [0.0] * 10 + [FIRST_DELAY] * 2
+
+
+async def test_rows_of_attempts_are_bounded_and_the_fewest_go_first(database_url: str) -> None:
+    now = datetime.now(UTC)
+    database = Database(database_url)
+    await database.open()
+    try:
+        async with database.connection() as connection:
+            for attempts in (1, 5, 2, 9):
+                for _ in range(attempts):
+                    await store.count_attempts(
+                        connection, [bytes([attempts]) * 32], now, now + timedelta(hours=1)
+                    )
+            await store.delete_expired(connection, now, 2)
+            rows = await connection.fetch("SELECT attempts FROM auth_login_attempts ORDER BY 1")
+    finally:
+        await database.close()
+
+    assert [row["attempts"] for row in rows] == [5, 9]

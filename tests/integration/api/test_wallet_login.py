@@ -168,12 +168,13 @@ def test_proof_that_does_not_hold_is_refused(anybody: httpx.Client, wallet: NeoW
 def test_wallet_that_is_not_registered_gets_a_challenge_and_no_session(
     anybody: httpx.Client, database_url: str
 ) -> None:
+    before = asyncio.run(count_used(database_url))
     stranger = NeoWallet()
     given = challenge(anybody, stranger.address)
     answer = log_in(anybody, stranger.proof(given["message"]))
 
     assert answer.status_code == 401
-    assert asyncio.run(count_challenges(database_url, stranger)) == 0
+    assert asyncio.run(count_used(database_url)) == before
 
 
 @pytest.mark.parametrize("text", ["NZ7AqZ3xF1Yh6Vb1yT2vQ2mYz6h3iVbq6d", "0x12", "x", "ä"])
@@ -214,33 +215,65 @@ def test_wallet_of_a_suspended_account_logs_in_no_more(
     assert log_in(anybody, proof).status_code == 401
 
 
-def test_flood_of_challenges_neither_fills_the_table_nor_locks_the_wallet_out(
+def test_flood_of_challenges_keeps_nothing_and_locks_nobody_out(
     anybody: httpx.Client, wallet: NeoWallet, database_url: str
 ) -> None:
+    used = asyncio.run(count_used(database_url))
     before = challenge(anybody, wallet.address)
-    for _ in range(40):
-        challenge(anybody, wallet.address)
+    for port in range(40):
+        answer = anybody.post(
+            "/auth/wallet/challenge",
+            json={"wallet": wallet.address},
+            headers={"host": f"127.0.0.1:{port + 1}"},
+        )
+        assert answer.status_code == 200
 
-    assert asyncio.run(count_challenges(database_url, wallet)) <= 8
+    assert asyncio.run(count_used(database_url)) == used
     assert log_in(anybody, wallet.proof(before["message"])).status_code == 200
     after = challenge(anybody, wallet.address)
     assert log_in(anybody, wallet.proof(after["message"])).status_code == 200
 
 
-def test_expired_challenge_opens_nothing(
-    anybody: httpx.Client, wallet: NeoWallet, database_url: str
+def test_a_challenge_of_another_place_opens_nothing_here(
+    anybody: httpx.Client, wallet: NeoWallet
 ) -> None:
-    proof = wallet.proof(challenge(anybody, wallet.address)["message"])
+    """As it is relayed: the wallet signs for one host, the login is sent to another."""
+    answer = anybody.post(
+        "/auth/wallet/challenge",
+        json={"wallet": wallet.address},
+        headers={"host": "localhost:1"},
+    )
+    assert "localhost:1" in answer.json()["message"]
 
-    async def age() -> None:
-        connection = await asyncpg.connect(database_url)
-        try:
-            await connection.execute("UPDATE auth_wallet_challenges SET expires_at = now()")
-        finally:
-            await connection.close()
+    assert log_in(anybody, wallet.proof(answer.json()["message"])).status_code == 401
 
-    asyncio.run(age())
-    assert log_in(anybody, proof).status_code == 401
+
+def test_without_a_public_address_no_other_host_is_believed(
+    anybody: httpx.Client, wallet: NeoWallet
+) -> None:
+    body = {"wallet": wallet.address}
+    for path, sent in (("challenge", body), ("login", wallet.proof("x"))):
+        answer = anybody.post(f"/auth/wallet/{path}", json=sent, headers={"host": "phish.example"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "wallet-login-off")
+        assert "PUBLIC_URL" in answer.json()["error"]
+
+
+def test_the_public_address_is_what_is_signed_whatever_the_host(
+    wallet: NeoWallet, database_url: str, tmp_path: Path
+) -> None:
+    with (
+        running_api(database_url, tmp_path, PUBLIC_URL="https://api.example.com") as server,
+        httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client,
+    ):
+        for host in ("phish.example", "api.example.com", "127.0.0.1"):
+            given = client.post(
+                "/auth/wallet/challenge", json={"wallet": wallet.address}, headers={"host": host}
+            ).json()
+            assert "at https://api.example.com.\n" in given["message"]
+            assert host == "api.example.com" or host not in given["message"]
+            forged = given["message"].replace("https://api.example.com", "https://phish.example")
+            assert log_in(client, wallet.proof(forged)).status_code == 401
+            assert log_in(client, wallet.proof(given["message"])).status_code == 200
 
 
 def test_server_that_lets_no_wallet_in_says_so(database_url: str, tmp_path: Path) -> None:
@@ -254,11 +287,9 @@ def test_server_that_lets_no_wallet_in_says_so(database_url: str, tmp_path: Path
     assert answer.json()["code"] == "wallet-login-off"
 
 
-async def count_challenges(database_url: str, wallet: NeoWallet) -> int:
+async def count_used(database_url: str) -> int:
     connection = await asyncpg.connect(database_url)
     try:
-        return await connection.fetchval(
-            "SELECT count(*) FROM auth_wallet_challenges WHERE wallet = $1", wallet.script_hash
-        )
+        return await connection.fetchval("SELECT count(*) FROM auth_wallet_logins")
     finally:
         await connection.close()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicelayer_api.auth import rules
-from servicelayer_api.auth.errors import TooManyLogins, WalletLoginRefused
+from servicelayer_api.auth.errors import TooManyLogins, WalletLoginOff, WalletLoginRefused
 from servicelayer_api.auth.models import WalletLoginRequest
 from servicelayer_api.auth.passwords import Passwords, Turns
 from servicelayer_api.crypto import neo
@@ -43,10 +43,16 @@ def proof(**changed: str) -> WalletLoginRequest:
 def test_login_waits_only_when_attempts_are_more_than_allowed() -> None:
     end = NOW + timedelta(seconds=90)
 
-    assert rules.seconds_to_wait([(10, 10, end), (100, 100, end)], NOW) is None
-    assert rules.seconds_to_wait([(11, 10, end), (11, 100, end)], NOW) == 91
-    assert rules.seconds_to_wait([(1, 10, end), (101, 100, end)], NOW) == 91
-    assert rules.seconds_to_wait([(11, 10, NOW)], NOW) == 1
+    assert rules.seconds_to_wait(10, 10, end, NOW) is None
+    assert rules.seconds_to_wait(11, 10, end, NOW) == 91
+    assert rules.seconds_to_wait(11, 10, NOW, NOW) == 1
+
+
+def test_attempts_at_one_name_from_everywhere_are_held_back_and_never_refused() -> None:
+    delays = [rules.delay_of(attempts, 10) for attempts in (1, 100, 101, 200, 201, 301, 401)]
+
+    assert delays == [0, 0, 0.25, 0.25, 0.5, 1.0, 2.0]
+    assert rules.delay_of(1_000_000, 1) == rules.LONGEST_DELAY
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
@@ -73,11 +79,23 @@ def test_challenge_is_ascii_and_names_what_it_is_good_for() -> None:
 
 
 @given(st.text(max_size=300))
-def test_hostile_host_never_adds_a_line_or_a_letter_that_is_not_ascii(host: str) -> None:
-    message = rules.challenge_message(host=host, address=WALLET, nonce="n", expires=NOW)
+def test_a_host_is_taken_from_the_configuration_whatever_the_request_says(host: str) -> None:
+    assert rules.find_place("https://api.example.com", host) == "https://api.example.com"
 
-    assert message.isascii()
-    assert message.count("\n") == 4
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080"])
+def test_a_host_that_is_this_machine_may_do_without_a_public_address(host: str) -> None:
+    assert rules.find_place("", host) == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "api.example.com", "phish.example", "127.0.0.1.phish.example", "localhost@phish.example",
+     "127.0.0.1:8080\nWallet: x", "127.0.0.1:123456", "localhost.", "\u0661 27.0.0.1", "10.0.0.1"],
+)  # fmt: skip
+def test_any_other_host_needs_a_public_address(host: str) -> None:
+    with pytest.raises(WalletLoginOff):
+        rules.find_place("", host)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 129])

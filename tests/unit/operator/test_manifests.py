@@ -232,6 +232,20 @@ def test_proxies_are_believed_only_behind_the_network_policy() -> None:
     assert template({**EMBEDDED, "networkPolicy": {"enabled": False}}) != template(EMBEDDED)
 
 
+def test_the_api_is_told_where_clients_reach_it() -> None:
+    """Wallets sign that address when they log in, so pods with the old one must go."""
+    expose = {"mode": "Ingress", "host": "api.example.com"}
+    tls = {**expose, "tls": {"secretName": "cert"}}
+
+    def written(exposed: dict[str, Any]) -> str:
+        return config_data(layer({**EMBEDDED, "expose": exposed}))["config.yaml"]
+
+    assert 'public_url: "http://api.example.com"' in written(expose)
+    assert 'public_url: "https://api.example.com"' in written(tls)
+    assert "public_url" not in written({})
+    assert template({**EMBEDDED, "expose": expose}) != template(EMBEDDED)
+
+
 def test_the_api_leaves_the_rate_limit_to_an_ingress_that_has_one() -> None:
     expose = {"mode": "Ingress", "host": "api.example.com"}
     limited = {**expose, "rateLimit": {"requestsPerSecond": 50, "burst": 50}}
@@ -250,7 +264,6 @@ def test_a_changed_secret_rolls_the_pods() -> None:
     "part",
     [
         {"api": {"replicas": 5}},
-        {"expose": {"mode": "Ingress", "host": "a.example.com"}},
         {"database": {"embedded": {"storage": "9Gi"}}},
         {"deletionPolicy": "Retain"},
     ],
