@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 type AccountStatus = Literal["active", "suspended"]
 
@@ -28,6 +28,8 @@ _WALLET_NAMES = {
     "created_at": "CreatedAt",
     "updated_at": "UpdatedAt",
 }
+
+type Owner = Annotated[str, Meta(max_length=1024)]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, rename=_ACCOUNT_NAMES):
@@ -53,7 +55,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename=_ACCOUNT_NAMES):
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is sent to open an account; `metadata.tenant` becomes the tenant of the request."""
 
-    owner: str
+    owner: Owner
     metadata: dict[str, str] | None = None
 
 
@@ -64,7 +66,7 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     platform token may change `status`.
     """
 
-    owner: str | UnsetType = UNSET
+    owner: Owner | UnsetType = UNSET
     metadata: dict[str, str | None] | UnsetType = UNSET
     status: AccountStatus | UnsetType = UNSET
 

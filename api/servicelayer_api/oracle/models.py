@@ -13,6 +13,9 @@ type Status = Literal["pending", "running", "succeeded", "failed"]
 type Holder = Literal["dispatcher", "runner"]
 type DeadReason = Literal["attempts", "expired"]
 
+# What the decoder takes; the rules say how long each of them may be.
+type LongText = Annotated[str, Meta(max_length=4 * 1024 * 1024)]
+
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """How the contract writes a time that has not come."""
 
@@ -131,7 +134,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     method: str = ""
     description: str = ""
     headers: dict[str, str] | None = None
-    body: str = ""
+    body: LongText = ""
     result_path: str = ""
 
 
@@ -147,7 +150,7 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     method: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     headers: dict[str, str] | UnsetType | None = UNSET
-    body: str | UnsetType = UNSET
+    body: LongText | UnsetType = UNSET
     result_path: str | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
 
@@ -194,7 +197,7 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     data_source_id: str = ""
-    payload: str = ""
+    payload: LongText = ""
     result_path: str = ""
 
 
@@ -202,8 +205,8 @@ class RequestChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What a runner sends about a request; `retry` may be sent by anybody."""
 
     status: str = ""
-    result: str | None = None
-    error: str = ""
+    result: LongText | None = None
+    error: LongText = ""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename=_DEAD_NAMES):

@@ -21,6 +21,7 @@ import msgspec
 from litestar.dto import AbstractDTO
 
 from servicelayer_api.errors import Invalid, UnsupportedMedia
+from servicelayer_api.web.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -232,9 +233,9 @@ class StrictBody(AbstractDTO[Any]):
     """How a route's `data` is decoded; one instance a request, the decoders are kept."""
 
     __slots__ = ()
-    _decoders: dict[str, msgspec.json.Decoder[Any]]
+    _decoders: dict[str, tuple[msgspec.json.Decoder[Any], Texts]]
     # The same by identity of the handler, which lives as long as the application.
-    _ready: dict[int, msgspec.json.Decoder[Any]]
+    _ready: dict[int, tuple[msgspec.json.Decoder[Any], Texts]]
 
     @classmethod
     def for_application(cls) -> type[StrictBody]:
@@ -248,11 +249,14 @@ class StrictBody(AbstractDTO[Any]):
         if media != _USUAL or encoding:
             _refuse_other_media(media.decode("latin-1"), encoding.decode("latin-1") or "identity")
         handler = connection.route_handler
-        decoder = self._ready.get(id(handler))
-        if decoder is None:
+        known = self._ready.get(id(handler))
+        if known is None:
             # The router puts the handler's id together anew each time it is asked for.
-            decoder = self._ready[id(handler)] = self._decoders[str(handler.handler_id)]
-        return decode(value, decoder)
+            known = self._ready[id(handler)] = self._decoders[str(handler.handler_id)]
+        decoder, texts = known
+        decoded = decode(value, decoder)
+        texts.check(value, decoded)
+        return decoded
 
     @classmethod
     def create_for_field_definition(
@@ -261,7 +265,8 @@ class StrictBody(AbstractDTO[Any]):
         """Prepare the decoder of a route."""
         del backend_cls
         if handler_id not in cls._decoders:
-            cls._decoders[handler_id] = msgspec.json.Decoder(field_definition.annotation)
+            annotation = field_definition.annotation
+            cls._decoders[handler_id] = msgspec.json.Decoder(annotation), Texts(annotation)
 
     @classmethod
     def create_openapi_schema(

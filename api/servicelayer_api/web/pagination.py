@@ -23,7 +23,7 @@ from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.keys import derive_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from servicelayer_api.clock import Clock
     from servicelayer_api.settings import Settings
@@ -34,6 +34,11 @@ NEXT_CURSOR: Final = "X-Next-Cursor"
 # `Pages` reads both off the request; a route that takes them lets the OpenAPI document show them.
 Limit = Annotated[str | None, QueryParameter(description="Items at most, 1 to 500")]
 Cursor = Annotated[str | None, QueryParameter(description="X-Next-Cursor of the page before")]
+
+# A page ends sooner than its limit when its items are large: it is held in memory, several times.
+MAX_PAGE_BYTES: Final = 1024 * 1024
+# So few are not measured: even the largest items of any list fit.
+_SURELY_FIT: Final = 4
 
 # Longer numbers are cut or refused unread; int() of an endless text would be slow.
 _MAX_DIGITS: Final = 9
@@ -76,9 +81,9 @@ class PageRequest(msgspec.Struct, frozen=True):
             found: In the list's order.
             position: What the list is ordered by, read of a row.
         """
-        if len(found) <= self.limit:
+        items = found[: min(self.limit, _fitting(found))]
+        if len(items) == len(found):
             return Slice(found)
-        items = found[: self.limit]
         return Slice(items, tuple(_written(each) for each in position(items[-1])))
 
 
@@ -96,6 +101,18 @@ class Slice[T](msgspec.Struct, frozen=True):
     def show[S](self, view: Callable[[T], S]) -> Slice[S]:
         """Give the same page with each item as it is shown."""
         return Slice([view(each) for each in self.items], self.after)
+
+
+def _fitting(found: Sequence[object]) -> int:
+    """Count the items that fit into the largest page; one always does."""
+    if len(found) <= _SURELY_FIT:
+        return len(found)
+    left = MAX_PAGE_BYTES
+    for count, item in enumerate(found):
+        left -= len(msgspec.json.encode(item, enc_hook=str))
+        if left < 0:
+            return max(1, count)
+    return len(found)
 
 
 def _written(part: object) -> str:
