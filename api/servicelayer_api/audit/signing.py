@@ -8,13 +8,13 @@ of `SECRET_ENCRYPTION_KEY_PREVIOUS`, so that changing one does not make the log 
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from servicelayer_api.crypto.signed_note import NoteSigner, NoteVerifier
+from servicelayer_api.crypto.signing import KeyFormatError, parse_private_key
 from servicelayer_api.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -77,13 +77,6 @@ def _derive(text: str, source: bytes) -> bytes:
 
 def _decode(text: str) -> bytes:
     try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        plain = text.replace("-", "+").replace("_", "/")
-        try:
-            raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-        except ValueError as exc:
-            raise SettingsError("AUDIT_SIGNING_KEY is neither hex nor base64") from exc
-    if len(raw) not in {_SEED_BYTES, 2 * _SEED_BYTES}:
-        raise SettingsError("AUDIT_SIGNING_KEY is not 32 or 64 bytes")
-    return raw[:_SEED_BYTES]
+        return parse_private_key(text)
+    except KeyFormatError as exc:
+        raise SettingsError(f"AUDIT_SIGNING_KEY {exc}") from exc
