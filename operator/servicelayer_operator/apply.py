@@ -174,7 +174,7 @@ class Applier:
             except ClusterError as error:
                 if _is_another(error):
                     self._facts.forget_object(*place)
-                return _refused(manifest.key, error)
+                return refused(manifest.key, error)
             self._facts.record(live)
         remembered = manifest.key in self.memory(key)
         self._memory.setdefault(key, {})[manifest.key] = Applied(
@@ -199,7 +199,7 @@ class Applier:
             self._facts.forget_object(key.namespace, child.key)
             return None
         except ClusterError as error:
-            return _refused(child.key, error)
+            return refused(child.key, error)
         self._memory.get(key, {}).pop(child.key, None)
         _log.info("pruned", child=str(child.key))
         return None
@@ -280,7 +280,8 @@ def _told(key: ObjectKey, fields: str) -> Happening:
     return Happening("Warning", "FieldConflict", "Apply", note)
 
 
-def _refused(key: ObjectKey, error: ClusterError) -> ApplyError:
+def refused(key: ObjectKey, error: ClusterError) -> ApplyError:
+    """Make a fact of a write that failed, and log it."""
     _log.warning("write_refused", child=str(key), status=error.status, error=str(error))
     return ApplyError(
         key=key,

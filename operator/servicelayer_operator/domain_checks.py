@@ -124,6 +124,9 @@ def _check_embedded(situation: Situation) -> Verdict | None:
     failure = find_failure(_pods(situation, POSTGRES), situation.now)
     if failure is not None:
         return bad(failure.reason, f"Database: {failure.message}", stalled=failure.stalled)
+    refused = situation.observed.refused.get(f"StatefulSet/{name}")
+    if refused is not None:
+        return refused_pods(f"StatefulSet {name}", refused)
     return bad("DatabaseStarting", f"StatefulSet {name} has no ready pod yet.")
 
 
@@ -145,6 +148,10 @@ def check_migrated(situation: Situation) -> Verdict | None:
         return good(verdict.reason, verdict.message)
     if situation.resource.spec.suspend:
         return bad("Suspended", "The migration starts when spec.suspend is false again.")
+    job = situation.observed.migration
+    refused = situation.observed.refused.get(f"Job/{job.name}") if job is not None else None
+    if job is not None and refused is not None:
+        return refused_pods(f"Job {job.name}", refused)
     for wait in situation.plan.wait:
         if wait.key.kind == "Job" and wait.gate is not None:
             return bad(_WAITING[wait.gate], f"{wait.key} is not started: {wait.reason}.")
@@ -186,7 +193,7 @@ def check_rollout(situation: Situation) -> Verdict:
     if deployment.observed_generation < deployment.generation:
         return bad("RolloutInProgress", f"Deployment {name} is not looked at by Kubernetes yet.")
     if deployment.replica_failure is not None:
-        return _refused_pods(name, deployment.replica_failure)
+        return refused_pods(f"Deployment {name}", deployment.replica_failure)
     failure = find_failure(_new_pods(situation, deployment), situation.now)
     if failure is not None:
         serving = f" {deployment.available} pods serve." if deployment.available else ""
@@ -201,17 +208,16 @@ def check_rollout(situation: Situation) -> Verdict:
     return _progress(name, deployment)
 
 
-def _refused_pods(name: str, message: str) -> Verdict:
+def refused_pods(whose: str, message: str) -> Verdict:
+    """Judge that pods are refused, in the words of whoever refused them."""
     if "exceeded quota" in message:
         return bad(
             "QuotaExceeded",
-            f"Pods of Deployment {name} do not fit the namespace's quota: {clean(message)}. Raise "
-            "the quota, or lower spec.api.replicas or spec.api.resources.",
+            f"Pods of {whose} do not fit the namespace's quota: {clean(message)}. Raise the quota, "
+            "or lower spec.api.replicas or the resources.",
             stalled=True,
         )
-    return bad(
-        "PodsRefused", f"Pods of Deployment {name} are refused: {clean(message)}.", stalled=True
-    )
+    return bad("PodsRefused", f"Pods of {whose} are refused: {clean(message)}.", stalled=True)
 
 
 def _progress(name: str, deployment: DeploymentFact) -> Verdict:

@@ -103,6 +103,7 @@ class StatefulSetFact(msgspec.Struct, frozen=True, kw_only=True):
     current_revision: str = ""
     update_revision: str = ""
     claim: Claim | None = None
+    created: datetime | None = None
 
 
 class JobState(StrEnum):
@@ -124,6 +125,7 @@ class JobFact(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     message: str = ""
     finished_at: datetime | None = None
+    created: datetime | None = None
 
 
 class PodFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +252,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         tls_secret: The Ingress' certificate; None when nobody looked, `exists=False` when missing.
         api: None when nobody asked it.
         errors: Writes refused in this round.
+        refused: Why no pod is made, by the `Kind/name` of the object that should have one.
     """
 
     children: Mapping[ObjectKey, ChildFact] = msgspec.field(
@@ -270,6 +273,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     tls_secret: SecretFact | None = None
     api: ApiFact | None = None
     errors: tuple[ApplyError, ...] = ()
+    refused: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 def observe_child(obj: Mapping[str, Any]) -> ChildFact:
@@ -323,6 +327,7 @@ def observe_stateful_set(obj: Mapping[str, Any]) -> StatefulSetFact:
         current_revision=status.get("currentRevision", ""),
         update_revision=status.get("updateRevision", ""),
         claim=_claim(spec),
+        created=instant(meta.get("creationTimestamp")),
     )
 
 
@@ -343,6 +348,7 @@ def observe_job(obj: Mapping[str, Any]) -> JobFact:
         reason=ended.get("reason", ""),
         message=said(ended, "message"),
         finished_at=instant(ended.get("lastTransitionTime")),
+        created=instant(part(obj, "metadata").get("creationTimestamp")),
     )
 
 

@@ -22,6 +22,7 @@ from servicelayer_operator.manifests.names import names_of
 from servicelayer_operator.observed import ApiFact, ApplyError, Observed, SecretFact
 from servicelayer_operator.ownership import companions
 from servicelayer_operator.plan import Change, Plan, build_plan
+from servicelayer_operator.refusals import refused_pods
 from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
 from servicelayer_operator.secret_keeper import SecretKeeper, SecretState
 from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
@@ -90,13 +91,13 @@ class Reconciler:
         except InvalidResource as refusal:
             await self._refuse(key, body, refusal)
             return None
-        errors: list[ApplyError] = []
         acting = resource.spec.mode == "Apply"
         kept = await self._keeper.ensure(resource, key, acting=acting)
         gathered = await self._gather(resource, key, kept)
         gathered, plan = await self._survey(resource, key, gathered)
+        errors = list(kept.errors)
         if acting and (plan.apply or plan.prune):
-            errors = await self._act(resource, key, gathered.observed, plan)
+            errors += await self._act(resource, key, gathered.observed, plan)
             gathered = self._look_again(key, gathered, errors)
             plan = self._plan(resource, key, gathered)
         if not acting:
@@ -157,12 +158,17 @@ class Reconciler:
             runtime.facts.observed(key, migration),
             strangers=kept.strangers,
             lost=kept.lost,
+            errors=kept.errors,
             key=api_secret.key_fingerprint(),
             secrets=_usable(api_secret, kept),
             database_secret=_usable(database, kept),
             tls_secret=tls.fact if tls else None,
             api=await self._ask_api(key, before, api_secret, ready=ready),
         )
+        refused = await refused_pods(
+            runtime.cluster, key.namespace, observed, names.postgres, runtime.now()
+        )
+        observed = msgspec.structs.replace(observed, refused=refused)
         return _Gathered(desired=desired, observed=observed, migration=migration)
 
     async def _secret(self, key: Key, name: str, *, ready: bool) -> SecretView:

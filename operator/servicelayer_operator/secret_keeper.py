@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from servicelayer_operator.errors import NotFoundError
+from servicelayer_operator.apply import refused
+from servicelayer_operator.errors import ClusterError, NotFoundError
 from servicelayer_operator.generate import generated_secret, postgres_secret, secret_metadata
 from servicelayer_operator.happenings import on_secret
 from servicelayer_operator.kinds import CLAIM, SECRET
@@ -22,11 +23,11 @@ from servicelayer_operator.manifests import ObjectKey
 from servicelayer_operator.manifests.labels import owner_reference
 from servicelayer_operator.manifests.migration_job import migration_record
 from servicelayer_operator.manifests.names import names_of
-from servicelayer_operator.observed import ChildFact, observe_child
+from servicelayer_operator.observed import ApplyError, ChildFact, observe_child
 from servicelayer_operator.ownership import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from servicelayer_operator.cluster import Cluster
     from servicelayer_operator.resource import ServiceLayer
@@ -41,10 +42,12 @@ class SecretState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         strangers: Secrets of somebody else.
         lost: Names of Secrets that are missing and must not be made anew.
+        errors: Writes that the API server refused.
     """
 
     strangers: dict[ObjectKey, ChildFact]
     lost: tuple[str, ...] = ()
+    errors: tuple[ApplyError, ...] = ()
 
 
 class SecretKeeper:
@@ -70,10 +73,11 @@ class SecretKeeper:
             acting: Whether anything may be written.
 
         Raises:
-            ClusterError: The API server could not be asked, or refused a Secret.
+            ClusterError: The API server could not be asked.
         """
         strangers: dict[ObjectKey, ChildFact] = {}
         lost: list[str] = []
+        errors: list[ApplyError] = []
         for name, make, kept_for in self._wanted(resource):
             view = await self._look(key, name)
             child = view if isinstance(view, ChildFact) else view.child
@@ -81,13 +85,13 @@ class SecretKeeper:
                 if await kept_for(resource, key):
                     lost.append(name)
                 elif acting:
-                    await self._make(resource, make)
+                    errors += await _tried(name, self._make(resource, make))
             elif judge(child, resource.metadata) is None or _is_restored(resource, view):
                 if acting:
-                    await self._own(resource, key, child)
+                    errors += await _tried(name, self._own(resource, key, child))
             else:
                 strangers[child.key] = child
-        return SecretState(strangers=strangers, lost=tuple(lost))
+        return SecretState(strangers=strangers, lost=tuple(lost), errors=tuple(errors))
 
     def _wanted(
         self, resource: ServiceLayer
@@ -102,8 +106,7 @@ class SecretKeeper:
 
     async def _look(self, key: Key, name: str) -> ChildFact | SecretView:
         """The Secret of this name, looked up where the watch does not tell of it."""
-        secret = ObjectKey(api_version=SECRET.api_version, kind=SECRET.kind, name=name)
-        known = self._runtime.facts.child(key.namespace, secret)
+        known = self._runtime.facts.child(key.namespace, _secret_key(name))
         return known or await self._runtime.secrets.read(key.namespace, name)
 
     async def _has_data(self, resource: ServiceLayer, key: Key) -> bool:
@@ -151,6 +154,19 @@ class SecretKeeper:
         }
         written = await self._cluster.merge_patch(SECRET, key.namespace, name, {"metadata": patch})
         self._runtime.facts.record(written)
+
+
+async def _tried(name: str, write: Coroutine[Any, Any, None]) -> list[ApplyError]:
+    """Carry a write out; what the API server says against it is for the conditions."""
+    try:
+        await write
+    except ClusterError as error:
+        return [refused(_secret_key(name), error)]
+    return []
+
+
+def _secret_key(name: str) -> ObjectKey:
+    return ObjectKey(api_version=SECRET.api_version, kind=SECRET.kind, name=name)
 
 
 def _is_restored(resource: ServiceLayer, view: ChildFact | SecretView) -> bool:

@@ -21,8 +21,8 @@ TABLE = {
     ("networking.k8s.io", "ingresses"): EDIT,
     ("networking.k8s.io", "networkpolicies"): EDIT,
     ("policy", "poddisruptionbudgets"): EDIT,
-    ("", "events"): ("create", "patch"),
-    ("events.k8s.io", "events"): ("create", "patch"),
+    ("", "events"): ("list", "create", "patch"),
+    ("events.k8s.io", "events"): ("list", "create", "patch"),
 }
 CRD_READING = {("apiextensions.k8s.io", "customresourcedefinitions"): ("get",)}
 LEASES = {

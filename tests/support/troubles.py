@@ -173,6 +173,19 @@ DATA_TROUBLES = [
         "StatefulSet shop-postgres has no ready pod",
     ),
     Trouble(
+        "the embedded database's pod is refused",
+        EMBEDDED,
+        fixed(
+            postgres=StatefulSetFact(uid="5e7", wanted=1),
+            pods=(),
+            refused={"StatefulSet/shop-postgres": "denied: no such pods here"},
+        ),
+        "DatabaseReachable",
+        "PodsRefused",
+        True,
+        "denied: no such pods here",
+    ),
+    Trouble(
         "the embedded database's image cannot be pulled",
         EMBEDDED,
         fixed(

@@ -31,7 +31,13 @@ def build_all(resource: ServiceLayer, inputs: BuildInputs) -> list[Manifest]:
             build_postgres_network_policy(resource, database),
             build_config_map(resource, version),
             build_postgres_service(resource, database),
+        ),
+        # Not before its Secret: a volume without the password in it looks like one that lost it.
+        *_plain(
             build_postgres(resource, inputs),
+            gate=None if resource.spec.suspend else Gate.SECRETS_READY,
+        ),
+        *_plain(
             build_service(resource, version),
             build_pod_disruption_budget(resource, version),
         ),
@@ -41,8 +47,8 @@ def build_all(resource: ServiceLayer, inputs: BuildInputs) -> list[Manifest]:
     ]
 
 
-def _plain(*bodies: dict[str, Any] | None) -> list[Manifest]:
-    return [seal(body) for body in bodies if body is not None]
+def _plain(*bodies: dict[str, Any] | None, gate: Gate | None = None) -> list[Manifest]:
+    return [seal(body, gate=gate) for body in bodies if body is not None]
 
 
 def _deployment_gate(resource: ServiceLayer, inputs: BuildInputs) -> Gate | None:

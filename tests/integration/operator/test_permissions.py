@@ -14,7 +14,10 @@ CHILD_VERBS = ["get", "list", "watch", "create", "patch", "delete"]
 RULES = [
     ("servicelayer.r3e.network", ["servicelayers"], ["get", "list", "watch"]),
     ("servicelayer.r3e.network", ["servicelayers/status"], ["get", "patch"]),
-    ("", ["configmaps", "services", "serviceaccounts", "secrets"], CHILD_VERBS),
+    ("", ["configmaps", "services", "serviceaccounts"], CHILD_VERBS),
+    ("", ["secrets"], ["get", "list", "watch", "create", "patch"]),
+    ("", ["persistentvolumeclaims"], ["get"]),
+    ("", ["events"], ["list", "create", "patch"]),
     ("", ["pods"], ["get", "list", "watch"]),
     ("apps", ["deployments", "statefulsets"], CHILD_VERBS),
     ("batch", ["jobs"], CHILD_VERBS),
