@@ -199,6 +199,8 @@ def _run_server(settings: Settings, on_ready: Callable[[], None] | None = None) 
     observability.configure(settings)
     for oddity in settings_oddities.find_oddities(os.environ):
         structlog.get_logger(__name__).warning("a variable is ignored", reason=oddity)
+    for short in settings_checks.find_short_tokens(settings):
+        structlog.get_logger(__name__).warning("a token is short", reason=short)
     try:
         return uvloop.run(run())
     except PortTaken as exc:

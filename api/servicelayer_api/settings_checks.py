@@ -15,9 +15,14 @@ from servicelayer_api.db.address import parse_dsn
 from servicelayer_api.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servicelayer_api.settings import Secret, Settings
 
 _LEAST_JWT_SECRET = 32
+_LEAST_TOKEN = 8
+_LEAST_LETTERS = 5
+_GOOD_TOKEN = 24
 _KEY_BYTES = 32
 _PUBLIC_URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII)
 _KNOWN = frozenset({
@@ -101,6 +106,8 @@ def _check_credentials(settings: Settings) -> None:
         secret: Secret = getattr(settings, name)
         for token in secret.reveal().split(","):
             _refuse_known(name.upper(), token)
+        for place, token in enumerate(split_tokens(name, secret), 1):
+            _refuse_weak(name.upper(), place, token)
     secret = settings.auth_jwt_secret
     _refuse_known("AUTH_JWT_SECRET", secret.reveal())
     if secret and len(secret.reveal()) < _LEAST_JWT_SECRET:
@@ -148,6 +155,33 @@ def _check_signing_keys(settings: Settings) -> None:
                     f"{name.upper()} {exc}; it must be an Ed25519 private key, set it to the "
                     "output of: openssl rand -base64 32"
                 ) from None
+
+
+def split_tokens(name: str, tokens: Secret) -> list[str]:
+    """The tokens of a setting; those of runners may be separated by semicolons as well."""
+    text = tokens.reveal()
+    text = text.replace(";", ",") if name == "oracle_runner_tokens" else text
+    return [token.strip() for token in text.split(",") if token.strip()]
+
+
+def _refuse_weak(variable: str, place: int, token: str) -> None:
+    if len(token) < _LEAST_TOKEN or len(set(token)) < _LEAST_LETTERS:
+        raise SettingsError(
+            f"{variable}: token {place} can be guessed: it has fewer than {_LEAST_TOKEN} "
+            f"characters, or fewer than {_LEAST_LETTERS} different ones; "
+            "set it to the output of: openssl rand -hex 32"
+        )
+
+
+def find_short_tokens(settings: Settings) -> Iterator[str]:
+    """Give one sentence for each token that may be used and should be longer."""
+    for name in ("api_tokens", "oracle_runner_tokens"):
+        for place, token in enumerate(split_tokens(name, getattr(settings, name)), 1):
+            if len(token) < _GOOD_TOKEN:
+                yield (
+                    f"{name.upper()}: token {place} is shorter than {_GOOD_TOKEN} characters; "
+                    "make a new one with: openssl rand -hex 32"
+                )
 
 
 def _refuse_known(variable: str, value: str) -> None:

@@ -39,8 +39,8 @@ class WalletSigner:
 class KeySigner:
     """A bare secp256r1 key."""
 
-    def __init__(self) -> None:
-        self._wallet = NeoWallet()
+    def __init__(self, wallet: NeoWallet | None = None) -> None:
+        self._wallet = wallet or NeoWallet()
         self.name = self._wallet.public_key.hex()
 
     def sign(self, message: str) -> dict[str, str]:

@@ -143,6 +143,13 @@ def _read_signers(given: Sequence[str], least: int, faults: list[FieldError]) ->
             signers[signatures.parse_signer(text)] = None
         except SignerRefusedError as exc:
             faults.append(FieldError("signer_set", f"{text[:80]!r} {exc}"))
+    held: dict[str, str] = {}
+    for signer in signers:
+        first = held.setdefault(signatures.holder_of(signer), signer)
+        if first != signer:
+            faults.append(
+                FieldError("signer_set", f"{first} and {signer} are one signer; write one of them")
+            )
     if len(signers) > signatures.MOST_SIGNERS:
         faults.append(FieldError("signer_set", f"must be at most {signatures.MOST_SIGNERS}"))
     if signers and len(signers) < least:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from servicelayer_api.datafeeds import configuration, rules, signatures, store, views
 from servicelayer_api.datafeeds.accepting import write_update
 from servicelayer_api.datafeeds.errors import (
+    AlreadySubmitted,
     DataFeedNotFound,
     DecimalsFixed,
     RoundNotFound,
@@ -289,9 +290,13 @@ class DataFeeds:
         rules.check_time(moment, now)
         last = await store.find_last_of_signer(connection, feed.id, signer)
         rules.check_order(last, request.round_id, moment)
-        if not await store.list_pending(connection, feed.id, request.round_id):
+        pending = await store.list_pending(connection, feed.id, request.round_id)
+        if not pending:
             rules.check_due(feed, price, now)
         proof = self._prove(feed, request, signer, price) if signer else NO_PROOF
+        # A set that is older than the rule may name a wallet and its own key.
+        if proof.public_key and any(each.public_key == proof.public_key for each in pending):
+            raise AlreadySubmitted(f"the key has submitted to round {request.round_id}")
         return StoredUpdate(
             id=new_id(),
             account_id=feed.account_id,

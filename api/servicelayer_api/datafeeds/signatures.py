@@ -67,6 +67,13 @@ def is_wallet(signer: str) -> bool:
     return signer.startswith("0x")
 
 
+def holder_of(signer: str) -> str:
+    """Who holds a canonical signer: a secp256r1 key and the wallet that is its hash are one."""
+    if is_wallet(signer) or signer.startswith(_ED25519):
+        return signer
+    return neo.hash_to_text(neo.public_key_to_hash(bytes.fromhex(signer)))
+
+
 def verify(signer: str, signed: str, *, signature: str, public_key: str, salt: str) -> Proof:
     """Verify the signature of a signer.
 

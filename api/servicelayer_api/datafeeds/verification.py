@@ -90,6 +90,9 @@ def _check_signers(record: RoundRecord) -> list[str]:
     named = [source.signer for source in record.sources]
     if len(set(named)) != len(named):
         faults.append("a signer is there twice")
+    keys = [source.public_key for source in record.sources if source.public_key]
+    if len(set(keys)) != len(keys):
+        faults.append("a key is there as two signers")
     if record.signers and set(named) - set(record.signers):
         faults.append("a source is not one of the signers")
     if record.quorum < rules.quorum(len(record.signers), None, 0):

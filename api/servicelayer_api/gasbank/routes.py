@@ -100,8 +100,9 @@ async def get_summary(
     f"{BASE}/deposit",
     operation_id="depositGas",
     summary="Credit gas that came in on the chain",
-    description="A `tx_id` is credited once in a tenant; sent again it gets the first answer's "
-    "transaction. For the platform: a platform token, or a user who is not bound to a tenant.",
+    description="A `tx_id` is credited once: one of the chain (64 hex digits) in all tenants, any "
+    "other id in its own; sent again it gets the first answer's transaction. For the platform: a "
+    "platform token, or a user who is not bound to a tenant.",
     tags=TAGS,
     opt={"scope": "gasbank:deposit"},
     status_code=200,

@@ -54,7 +54,11 @@ LONGEST_WAIT: Final = 3600.0
 SHORTEST_WAIT: Final = 0.1
 DEFAULT_WAIT: Final = 5.0
 
-_CHAIN_ID: Final = re.compile(r"(?:0x)?([0-9a-f]{64})")
+_CHAIN_DIGITS: Final = 64
+_CHAIN_ID: Final = re.compile(rf"[0-9a-f]{{{_CHAIN_DIGITS}}}")
+# An id that the caller made up, in lower case; the contract takes such ids.
+_OWN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._:-]*")
+_HEX: Final = re.compile(r"[0-9a-f]")
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)"
 )
@@ -148,6 +152,7 @@ def check_deposit(new: NewDeposit) -> int:
     amount = _positive(new.gas_account_id, new.amount, faults)
     for name in ("tx_id", "from_address", "to_address"):
         check_text(name, getattr(new, name), faults)
+    _check_tx_id(new.tx_id, faults)
     if faults:
         raise Invalid(fields=faults)
     return amount
@@ -156,11 +161,23 @@ def check_deposit(new: NewDeposit) -> int:
 def deposit_key(tx_id: str) -> str | None:
     """What tells whether two deposits are the same one; `None` when nothing can.
 
-    The id of a transaction on the chain is the same with and without 0x, in either case.
+    An id is the same with and without 0x, in either case. One of the chain is 64 hex digits then,
+    and the same in all tenants.
     """
-    text = tx_id.strip().lower()
-    found = _CHAIN_ID.fullmatch(text)
-    return (found[1] if found else text) or None
+    return tx_id.strip(" ").lower().removeprefix("0x") or None
+
+
+def _check_tx_id(tx_id: str, faults: Faults) -> None:
+    """Refuse an id that looks like another: each could be credited beside the one it looks like."""
+    key = deposit_key(tx_id)
+    if key is None or _CHAIN_ID.fullmatch(key):
+        return
+    if not _OWN_ID.fullmatch(key) or key.startswith("0x"):
+        faults.append(
+            ("tx_id", "must be 0x and 64 hex digits, or letters, digits and any of . _ : -")
+        )
+    elif len(_HEX.findall(key)) >= _CHAIN_DIGITS:
+        faults.append(("tx_id", "must be 0x and exactly 64 hex digits for one of the chain"))
 
 
 def check_room(account: GasAccount, amount: int) -> None:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from support.api_server import ApiProcess, running_api
+from support.gas import run_sql
 from support.shared_api import own_database
 from support.signers import KINDS, EdSigner, KeySigner, Signer, WalletSigner, signed_update
 
@@ -170,6 +171,31 @@ def test_a_wallet_needs_its_own_key_and_a_place_in_the_set(
     assert feed.send({k: v for k, v in body.items() if k != "pubkey"}).status_code == 403
     assert feed.send(stolen).status_code == 400
     assert feed.send({k: v for k, v in body.items() if k != "timestamp"}).status_code == 400
+
+
+def test_a_wallet_and_its_own_key_are_one_signer(
+    make_feed: Callable[..., Feed], database: str
+) -> None:
+    wallet = WalletSigner()
+    feed = make_feed(wallet, EdSigner())
+    key = KeySigner(wallet.wallet)
+    both = [wallet.name, key.name, EdSigner().name]
+    refused = feed.client.post(feed.list, json={**FEED, "signer_set": both})
+    assert (refused.status_code, refused.json()["fields"][0]["field"]) == (400, "signer_set")
+    assert "one signer" in refused.json()["fields"][0]["message"]
+
+    # As sets may stand that are older than the rule.
+    run_sql(
+        database,
+        "UPDATE data_feeds SET signer_set = $2::text[] WHERE id = $1::uuid",
+        feed.id,
+        [wallet.name, key.name, feed.signers[1].name],
+    )
+    feed.signers.append(key)
+    feed.submit(0, 1, "1")
+    again = feed.send(feed.update(2, 1, "1"))
+    assert (again.status_code, again.json()["code"]) == (409, "already-submitted")
+    assert feed.submit(1, 1, "1")["status"] == "accepted"
 
 
 def test_a_wallet_that_the_account_has_not_registered_cannot_be_a_signer(

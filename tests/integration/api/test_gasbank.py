@@ -11,13 +11,12 @@ import httpx
 import pytest
 
 from support.api_server import TENANT, TOKEN
-from support.gas import WALLET, Gas, as_user, code, open_bank, run_sql
+from support.gas import WALLET, Bank, Gas, as_user, code, open_bank, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from servicelayer_api.local_postgres import LocalPostgres
-    from support.gas import Bank
 
 LARGEST = "92233720368.54775807"
 
@@ -38,6 +37,61 @@ def test_chain_transaction_is_credited_once_however_often_it_is_sent(bank: Bank)
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json()["transaction"]["ID"] == again.json()["transaction"]["ID"]
     assert gas.figures == (10.5, 10.5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "{0}\u200b",
+        "{0}\u0301",
+        "{0}#1",
+        "0x{0}",
+        "0x0x{1}",
+        "{0}.",
+        "{0}:1",
+        "{0} x",
+        "x{1}",
+        "{0}0",
+        "\uff10x{1}",
+        "{0}\u00a0",
+        "-{1}",
+        "{0}\n",
+    ],
+)
+def test_what_looks_like_a_chain_transaction_is_not_credited_beside_it(
+    bank: Bank, spelling: str
+) -> None:
+    gas = Gas(bank)
+    digits = gas.id.replace("-", "") * 2
+    assert gas.deposit(1, tx_id=f"0x{digits}").status_code == 200
+
+    answer = gas.deposit(1, tx_id=spelling.format(f"0x{digits}", digits))
+
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "tx_id")
+    assert gas.figures[0] == 1
+
+
+def test_chain_transaction_is_credited_once_in_all_tenants(bank: Bank) -> None:
+    gas = Gas(bank)
+    digits = gas.id.replace("-", "") * 2
+    gas.deposit(1, tx_id=f"0x{digits}")
+    gas.deposit(1, tx_id=f"own-{gas.id}")
+    with bank.api.client(**{"x-tenant-id": "tenant-z"}) as http:
+        other = Gas(Bank(bank.api, http, bank.dsn))
+        for tx_id in (f"0x{digits}", digits.upper()):
+            assert code(other.deposit(1, tx_id=tx_id)) == "deposit-differs"
+        assert other.figures[0] == 0
+        # An id that somebody made up is the tenant's own.
+        assert other.deposit(1, tx_id=f"own-{gas.id}").status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["0x{0}", "{0}", "0X{0}", " {0} "])
+def test_an_id_that_is_none_of_the_chain_is_one_in_each_spelling(bank: Bank, spelling: str) -> None:
+    gas = Gas(bank)
+    gas.deposit(1, tx_id=f"dep-{gas.id}")
+
+    assert gas.deposit(1, tx_id=spelling.format(f"DEP-{gas.id}")).status_code == 200
+    assert gas.figures[0] == 1
 
 
 @pytest.mark.parametrize("other", [{"amount": 2}, {"from_address": "x"}, {"to_address": "x"}])

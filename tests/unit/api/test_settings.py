@@ -196,6 +196,12 @@ def test_good_settings_may_serve() -> None:
         ({"API_TOKENS": "good-one,changeme"}, "API_TOKENS"),
         ({"API_TOKENS": "your-secure-token"}, "API_TOKENS"),
         ({"API_TOKENS": "<random-secure-token-1>"}, "API_TOKENS"),
+        ({"API_TOKENS": "q7x"}, "API_TOKENS: token 1"),
+        ({"API_TOKENS": "one-good-token,,zzzzzzzzzzzzzzzzzzzz"}, "API_TOKENS: token 2"),
+        ({"ORACLE_RUNNER_TOKENS": "one-good-runner; q7x"}, "ORACLE_RUNNER_TOKENS: token 2"),
+        ({"PUBLIC_URL": "shop.example.com"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://shop.example.com/x"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://api.example.com\nWallet: x"}, "PUBLIC_URL"),
         ({"ORACLE_RUNNER_TOKENS": "dev-token"}, "ORACLE_RUNNER_TOKENS"),
         ({"AUTH_USERS": "a:b:admin"}, "AUTH_JWT_SECRET"),
         ({"AUTH_JWT_SECRET": "z" * 31}, "AUTH_JWT_SECRET"),
@@ -212,6 +218,24 @@ def test_settings_that_guard_nothing_are_refused_without_repeating_them(
 
     repeated = [value for value in changes.values() if value and value in str(caught.value)]
     assert repeated == []
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com", "http://[::1]:8080", "http://10.0.0.1"])
+def test_a_public_address_is_an_origin(url: str) -> None:
+    settings_checks.check_serve(_load(PUBLIC_URL=url))
+
+
+def test_short_tokens_are_told_by_their_place_and_not_shown() -> None:
+    settings = _load(
+        API_TOKENS=f"one-good-token,{'0123456789abcdef' * 2}", ORACLE_RUNNER_TOKENS="runner-tok"
+    )
+
+    told = list(settings_checks.find_short_tokens(settings))
+    assert [line.partition(" is")[0] for line in told] == [
+        "API_TOKENS: token 1",
+        "ORACLE_RUNNER_TOKENS: token 1",
+    ]
+    assert "good" not in "".join(told)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ async def insert_deposits(
         "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $10::text[]) "
         "WITH ORDINALITY AS given (id, amount, tx_id, key, sender, receiver, place) "
         "ORDER BY given.key, given.place "
-        "ON CONFLICT (tenant, deposit_key) WHERE deposit_key IS NOT NULL DO NOTHING "
+        # In this tenant, or for a transaction of the chain in any.
+        "ON CONFLICT DO NOTHING "
         "RETURNING id, amount), "
         f"moved AS ({_INSERT} "
         "SELECT $6, made.id, 'deposit', 'chain', 'available', made.amount, $9 FROM made) "
