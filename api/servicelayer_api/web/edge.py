@@ -12,13 +12,14 @@ import html
 import re
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import structlog
 
-from servicelayer_api.errors import NotFound, RateLimited
+from servicelayer_api.errors import Invalid, NotFound, RateLimited
 from servicelayer_api.ids import new_id_text
 from servicelayer_api.path_names import is_canonical
+from servicelayer_api.web.access_log import facts_of
 from servicelayer_api.web.addresses import site_of
 from servicelayer_api.web.answer_headers import open_headers
 from servicelayer_api.web.intake import PUBLIC_BODY_BYTES, Budget, Intake
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _SLASHES = re.compile(r"/{2,}")
-_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
+# Headers that say one thing: twice they say nothing that two readers would agree on.
+_ONCE = frozenset({b"host", b"authorization", b"x-tenant-id"})
+_PROBES = frozenset({"/livez", "/readyz", "/healthz"})
 _SERVER_ERROR = 500
 _METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _ALLOWED = (
@@ -112,19 +116,25 @@ class Edge:
             return
         began = time.perf_counter()
         details = cast("dict[str, Any]", scope)
-        request_id, origin, announced = self._read_headers(details)
-        token = REQUEST_ID.set(request_id)
-        headers = self._headers(details, request_id, origin)
+        head = self._read_headers(details)
+        token = REQUEST_ID.set(head.request_id)
+        headers = self._headers(details, head.request_id, head.origin)
+        asked = details["method"]
+        answer = _Answer(self, send, headers, bodiless=asked == "HEAD")
+        if answer.bodiless:
+            # What GET would answer, without the body (RFC 9110, 9.3.2); the server has the first.
+            details = {**details, "method": "GET"}
+            scope = cast("Scope", details)
         open_headers(scope, headers)
-        answer = _Answer(self, send, headers)
-        method, path = details["method"], details["path"]
-        intake = Intake(receive, self._budget, self._most(path), announced)
+        intake = Intake(receive, self._budget, self._most(details["path"]), head.announced)
         site = site_of(details["client"][0]) if details.get("client") else ""
         at_once = self._at_once[site] = self._at_once.get(site, 0) + 1
         self._metrics.inflight += 1
         try:
             if at_once > self._max_at_once:
                 await send_problem(scope, answer.send, TooManyAtOnce())
+            elif head.fault:
+                await send_problem(scope, answer.send, Invalid(head.fault))
             else:
                 await self._respond(scope, intake, answer)
         finally:
@@ -132,12 +142,9 @@ class Edge:
             intake.close()
             self._metrics.inflight -= 1
             seconds = time.perf_counter() - began
-            status = answer.status
-            self._metrics.observe(method, details.get("path_template"), status, seconds)
-            if method not in _QUIET or status >= _SERVER_ERROR:
-                _log.info(
-                    "request", method=method, path=path, status=status, ms=round(seconds * 1000, 1)
-                )
+            self._metrics.observe(asked, details.get("path_template"), answer.status, seconds)
+            if details["path"] not in _PROBES:
+                _log.info("request", **facts_of(details, asked, answer.status, seconds))
             REQUEST_ID.reset(token)
 
     def _most(self, path: str) -> int:
@@ -173,11 +180,16 @@ class Edge:
                 raise
             await send_problem(scope, answer.send, exc)
 
-    def _read_headers(self, scope: dict[str, Any]) -> tuple[str, bytes, int | None]:
-        """Settle the request's id and the caller's address; give id, origin and body length."""
-        request_id, origin, announced = b"", b"", None
+    def _read_headers(self, scope: dict[str, Any]) -> _Head:
+        """Settle the request's id and the caller's address."""
+        request_id, origin, announced, fault = b"", b"", None, ""
+        once: list[bytes] = []
         for name, value in scope["headers"]:
-            if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            if name in _ONCE:
+                once.append(name)
+                if name == b"host" and not _HOST.fullmatch(value):
+                    fault = "the header Host is malformed"
+            elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
                 request_id = value
             elif name == b"origin":
                 origin = value
@@ -188,7 +200,12 @@ class Edge:
             caller, scheme = self.proxies.caller(scope["client"][0], scope["headers"])
             scope["client"] = (caller, scope["client"][1])
             scope["scheme"] = scheme or scope["scheme"]
-        return scope["request_id"], origin, announced
+        return _Head(
+            scope["request_id"],
+            origin,
+            announced,
+            fault or _count_fault(once, scope["http_version"]),
+        )
 
     def _headers(
         self, scope: dict[str, Any], request_id: str, origin: bytes
@@ -203,15 +220,40 @@ class Edge:
         return headers
 
 
+class _Head(NamedTuple):
+    """What the headers of a request say to the edge; a fault is why it cannot be carried out."""
+
+    request_id: str
+    origin: bytes
+    announced: int | None
+    fault: str
+
+
+def _count_fault(once: list[bytes], http_version: str) -> str:
+    """Tell what is wrong with how often headers stand that may stand once."""
+    if len(once) != len(set(once)):
+        twice = next(name for name in once if once.count(name) > 1)
+        return f"the header {_SPELLED[twice]} stands more than once"
+    if http_version == "1.1" and b"host" not in once:
+        return "the header Host is missing"
+    return ""
+
+
+_SPELLED = {b"host": "Host", b"authorization": "Authorization", b"x-tenant-id": "X-Tenant-ID"}
+
+
 class _Answer:
     """The answer to one request on its way out; it gets the headers that every answer has."""
 
-    __slots__ = ("_edge", "_headers", "_send", "started", "status")
+    __slots__ = ("_edge", "_headers", "_send", "bodiless", "started", "status")
 
-    def __init__(self, edge: Edge, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, edge: Edge, send: Send, headers: list[tuple[bytes, bytes]], *, bodiless: bool
+    ) -> None:
         self._edge = edge
         self._send = send
         self._headers = headers
+        self.bodiless = bodiless
         self.started = False
         self.status = _SERVER_ERROR
 
@@ -222,6 +264,8 @@ class _Answer:
             message["headers"] = [*message["headers"], *self._headers]
             if self._edge.draining:
                 message["headers"].append(_CLOSE)
+        elif self.bodiless and message["type"] == "http.response.body":
+            message["body"] = b""
         await self._send(message)
 
 

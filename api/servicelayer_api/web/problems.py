@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from litestar.types import Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+# Where the code of a refusal stands in the scope of its request.
+PROBLEM_CODE = "servicelayer.problem"
 _BY_STATUS: dict[int, type[ServiceError]] = {
     401: Unauthenticated,
     403: Forbidden,
@@ -78,6 +80,8 @@ def service_error(exc: Exception) -> ServiceError:
     if isinstance(exc, MethodNotAllowedException):
         allow = (exc.headers or {}).get("allow", "")
         listed = ", ".join(m.strip() for m in allow.split(",") if m.strip() not in {"", "OPTIONS"})
+        if "GET" in listed.split(", "):
+            listed = f"{listed}, HEAD"
         return MethodNotAllowed(f"use {listed}" if listed else "", headers={"Allow": listed})
     if isinstance(exc, NotFoundException):
         return NotFound("there is nothing at this path")
@@ -112,6 +116,7 @@ def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     """Answer an exception that a route or litestar itself raised."""
     error = service_error(exc)
     request_id = str(cast("Mapping[str, object]", request.scope).get("request_id", ""))
+    cast("dict[str, Any]", request.scope)[PROBLEM_CODE] = error.code
     _record(error, exc)
     return Response(
         content=msgspec.json.encode(
@@ -127,6 +132,7 @@ async def send_problem(scope: Scope, send: Send, exc: Exception) -> None:
     """Answer an exception that was raised outside of litestar."""
     error = service_error(exc)
     request_id = str(cast("Mapping[str, object]", scope).get("request_id", ""))
+    cast("dict[str, Any]", scope)[PROBLEM_CODE] = error.code
     _record(error, exc)
     body = msgspec.json.encode(problem(error, instance=scope["path"], request_id=request_id))
     headers = [

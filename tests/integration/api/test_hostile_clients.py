@@ -230,3 +230,67 @@ def test_a_path_that_others_read_differently_leads_nowhere(server: ApiProcess, p
             "connection: close\r\n\r\n".encode()
         )
         assert _said(connection).startswith(b"HTTP/1.1 404 ")
+
+
+def _exchange(server: ApiProcess, head: str) -> bytes:
+    with closing(_connect(server)) as connection:
+        connection.sendall(f"{head}\r\nconnection: close\r\n\r\n".encode())
+        return _said(connection)
+
+
+_KNOWN = f"authorization: Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"GET /accounts HTTP/1.1\r\n{_KNOWN}\r\nx-tenant-id: t1", 400),
+        (f"GET /accounts HTTP/1.1\r\nhost: a\r\nhost: b\r\n{_KNOWN}\r\nx-tenant-id: t1", 400),
+        (f"GET /accounts HTTP/1.1\r\nhost: a/b\r\n{_KNOWN}\r\nx-tenant-id: t1", 400),
+        (
+            f"GET /accounts HTTP/1.1\r\nhost: a\r\n{_KNOWN}\r\nx-tenant-id: t1\r\nx-tenant-id: zz",
+            400,
+        ),
+        (f"GET /accounts HTTP/1.1\r\nhost: a\r\n{_KNOWN}\r\n{_KNOWN}\r\nx-tenant-id: t", 400),
+        (f"GET /accounts HTTP/1.0\r\n{_KNOWN}\r\nx-tenant-id: t1", 200),
+        (f"GET /accounts HTTP/1.1\r\nhost: [::1]:80\r\n{_KNOWN}\r\nx-tenant-id: t1", 200),
+    ],
+)
+def test_a_header_that_may_stand_once_stands_once(
+    server: ApiProcess, head: str, status: int
+) -> None:
+    assert int(_exchange(server, head)[9:12]) == status
+
+
+@pytest.mark.parametrize("path", ["/livez", "/accounts", "/docs", "/no/such/path"])
+def test_head_answers_as_get_does_without_the_body(server: ApiProcess, path: str) -> None:
+    rest = f"{path} HTTP/1.1\r\nhost: a\r\n{_KNOWN}\r\nx-tenant-id: t1"
+    head, _, body = _exchange(server, f"HEAD {rest}").partition(b"\r\n\r\n")
+    shown, _, _ = _exchange(server, f"GET {rest}").partition(b"\r\n\r\n")
+
+    def told(said: bytes) -> set[bytes]:
+        changing = (b"date", b"x-request-id", b"content-length: 2")
+        return {line for line in said.split(b"\r\n") if not line.lower().startswith(changing)}
+
+    assert body == b""
+    assert told(head) == told(shown)
+
+
+def test_every_request_but_probes_has_a_line_in_the_log(server: ApiProcess) -> None:
+    with server.client(**{"x-tenant-id": "logged"}) as client:
+        made = client.post("/accounts", json={"owner": "o"}).json()["ID"]
+        client.get(f"/accounts/{made}", headers={"x-request-id": "read-1"})
+        client.get(f"/accounts/{made}/secrets/none?version=1", headers={"x-request-id": "read-2"})
+        client.get("/livez", headers={"x-request-id": "probe-1"})
+        client.head("/no/such", headers={"x-request-id": "read-3", "authorization": ""})
+    lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
+    by_id = {line.get("request_id"): line for line in lines if line["message"] == "request"}
+
+    assert by_id["read-1"]["route"] == "/accounts/{account_id}"
+    assert by_id["read-1"]["status"] == 200
+    assert (by_id["read-1"]["caller"], by_id["read-1"]["credential"]) == ("token", "static-token")
+    assert (by_id["read-1"]["tenant"], by_id["read-1"]["account"]) == ("logged", made)
+    assert (by_id["read-2"]["status"], by_id["read-2"]["code"]) == (404, "secret-not-found")
+    assert (by_id["read-3"]["method"], by_id["read-3"]["code"]) == ("HEAD", "unauthenticated")
+    assert "version=1" not in server.output()
+    assert "probe-1" not in by_id

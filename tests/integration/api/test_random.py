@@ -161,7 +161,7 @@ def test_with_a_client_seed_the_verifiable_output_is_in_the_answer(client: httpx
 
 def test_a_proof_is_verified_from_its_file_alone(client: httpx.Client, tmp_path: Path) -> None:
     account = open_account(client)
-    named = draw(client, account, request_id="r/1 ä")
+    named = draw(client, account, request_id="r|1 ä")
     unnamed = draw(client, account)
     file = tmp_path / "proof.json"
     for found in (named, unnamed):

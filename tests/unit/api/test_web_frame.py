@@ -157,7 +157,7 @@ async def test_the_fields_at_fault_are_listed(client: httpx.AsyncClient) -> None
 async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient) -> None:
     answer = await client.post("/livez")
 
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_retry_after_comes_with_the_refusal(client: httpx.AsyncClient) -> None:
