@@ -150,6 +150,7 @@ async def _prepare(postgres: LocalPostgres) -> None:
 def _settings(kept: DevSecrets, url: str, addr: str | None) -> Settings:
     """Put the generated values over the environment, and defaults that suit a desk under it."""
     defaults = {
+        "API_DOCS": "public",
         "LISTEN_ADDR": "127.0.0.1:8080",
         "LOG_FORMAT": "text",
         "DEFAULT_TENANT": _TENANT,

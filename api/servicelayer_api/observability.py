@@ -45,6 +45,20 @@ _ENCODER = msgspec.json.Encoder(enc_hook=repr)
 _SIGNS = ("://", "earer ", "eyJ")
 
 
+# What moves the cursor, ends a line, or turns the order of letters round when a log is looked at.
+_TURNING = "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_TURNING}]")
+_UNSAFE_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}]")
+
+
+def _escape(text: str, unsafe: re.Pattern[str]) -> str:
+    """Write what must not reach a terminal as JSON would."""
+    # Almost all texts are safe, and are told to be by one look.
+    if text.isprintable():
+        return text
+    return unsafe.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 class Redactor:
     """Blanks secrets in a line of text."""
 
@@ -161,7 +175,15 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
 def _renderers(log_format: str) -> list[structlog.types.Processor]:
     if log_format == "text":
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)]
+        console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)
+
+        def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+            for name, value in event.items():
+                if isinstance(value, str):
+                    event[name] = _escape(value, _UNSAFE)
+            return _escape(str(console(logger, method, event)), _UNSAFE_IN_LINES)
+
+        return [render]
     return [
         # Without the local variables of each frame: they may hold what a caller sent.
         structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
@@ -172,7 +194,7 @@ def _renderers(log_format: str) -> list[structlog.types.Processor]:
 def _write_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
     event["message"] = event.pop("event")
     try:
-        return _ENCODER.encode(event).decode()
+        return _escape(_ENCODER.encode(event).decode(), _UNSAFE)
     except (TypeError, ValueError):
         # Half pairs of characters and odd keys, which nobody may keep from being told.
         return json.dumps(event, default=repr, skipkeys=True)

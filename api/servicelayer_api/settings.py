@@ -240,6 +240,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Networks (CIDR) whose X-Forwarded-* headers are believed"),
     ] = ()
+    api_docs: Annotated[
+        Literal["private", "public"],
+        Meta(
+            description="Who may see /docs and /openapi.json: everybody, or whoever shows a valid "
+            "credential; `servicelayer-api dev` shows them to everybody"
+        ),
+    ] = "private"
     cors_allowed_origins: Annotated[
         tuple[str, ...], Meta(description="Origins a browser may call from; * is any")
     ] = ("*",)

@@ -6,7 +6,8 @@ decoded and judged as well, so that no other spelling leads to a private network
 Sources, as of October 2025: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and
 its updates), the IPv4 and IPv6 multicast registries, and the IPv6 address space registry, by which
 only 2000::/3 is global unicast. Registry entries that are globally reachable (anycast of protocols,
-AS112, AMT) are refused too, because none of them is a place where somebody's API lives.
+AS112, AMT) are refused too, because none of them is a place where somebody's API lives. So are the
+addresses outside of the registries at which clouds serve their own machines.
 """
 
 from __future__ import annotations
@@ -41,6 +42,18 @@ SPECIAL_V4: Final = tuple(
         "203.0.113.0/24",  # documentation (TEST-NET-3), RFC 5737
         "224.0.0.0/4",  # multicast, RFC 5771
         "240.0.0.0/4",  # reserved and limited broadcast, RFC 1112
+    )
+)
+# In no registry, and yet no public hosts: clouds serve their own machines alone at these addresses,
+# and some hand out credentials there.
+CLOUD_V4: Final = tuple(
+    IPv4Network(text)
+    for text in (
+        "161.26.0.0/16",  # IBM Cloud, services of the platform
+        "166.8.0.0/14",  # IBM Cloud, services of customers
+        "168.63.129.16/32",  # Azure, the host's wire server, DNS and health probes
+        "199.36.153.4/30",  # Google Cloud, restricted.googleapis.com
+        "199.36.153.8/30",  # Google Cloud, private.googleapis.com
     )
 )
 SPECIAL_V6: Final = tuple(
@@ -142,7 +155,7 @@ def parse_network(text: str) -> Network | None:
 
 def _plainly_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
-        return not contains(SPECIAL_V4, address)
+        return not contains(SPECIAL_V4, address) and not contains(CLOUD_V4, address)
     if address in _NAT64:
         return True
     return address in GLOBAL_V6 and not contains(SPECIAL_V6, address)

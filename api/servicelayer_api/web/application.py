@@ -59,7 +59,7 @@ class Application:
         self.exposition = Exposition(core.metrics)
         self.litestar = self._router(features)
         self.description = ApiDescription(self.litestar)
-        self.public = PublicPaths.of(self.litestar.routes)
+        self.public = PublicPaths.of(self.litestar.routes, docs=core.settings.api_docs == "public")
         inner: ASGIApp = self.litestar
         for feature in reversed(features):
             for middleware in reversed(feature.middleware):

@@ -88,7 +88,9 @@ class ApiDescription:
         tidy(schema)
 
 
-@get("/openapi.json", include_in_schema=False, opt={"public": True}, media_type="application/json")
+@get(
+    "/openapi.json", include_in_schema=False, opt={"public": "docs"}, media_type="application/json"
+)
 async def openapi_document(description: NamedDependency[Document]) -> Response[bytes]:
     """Give the OpenAPI document."""
     return Response(description.document(), media_type="application/json")
@@ -103,19 +105,19 @@ def _page(name: str, media_type: str) -> Response[bytes]:
     )
 
 
-@get("/docs", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+@get("/docs", include_in_schema=False, opt={"public": "docs"}, sync_to_thread=False)
 def docs_page() -> Response[bytes]:
     """Give the page to try the API from."""
     return _page("docs.html", "text/html")
 
 
-@get("/docs/docs.js", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+@get("/docs/docs.js", include_in_schema=False, opt={"public": "docs"}, sync_to_thread=False)
 def docs_script() -> Response[bytes]:
     """Give the page's script."""
     return _page("docs.js", "text/javascript")
 
 
-@get("/docs/docs.css", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+@get("/docs/docs.css", include_in_schema=False, opt={"public": "docs"}, sync_to_thread=False)
 def docs_style() -> Response[bytes]:
     """Give the page's style."""
     return _page("docs.css", "text/css")

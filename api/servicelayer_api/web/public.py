@@ -1,4 +1,7 @@
-"""Which paths need no credential: those of routes with `opt={"public": True}`, and no others."""
+"""Which paths need no credential: those of routes with `opt={"public": True}`, and no others.
+
+The API's description (`opt={"public": "docs"}`) is among them where `API_DOCS` is `public`.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,14 @@ class PublicPaths:
         self._branches = tuple(branches)
 
     @classmethod
-    def of(cls, routes: Iterable[BaseRoute]) -> PublicPaths:
-        """Collect the paths of routes all of whose handlers are public."""
+    def of(cls, routes: Iterable[BaseRoute], *, docs: bool) -> PublicPaths:
+        """Collect the paths of routes all of whose handlers are public.
+
+        Args:
+            routes: All of them.
+            docs: Whether the API's description is.
+        """
+        public = {True, "docs"} if docs else {True}
         found: list[str] = []
         for route in routes:
             handlers = getattr(route, "route_handlers", None) or [
@@ -36,7 +45,7 @@ class PublicPaths:
             ]
             known = [handler for handler in handlers if handler is not None]
             named = [h for h in known if "OPTIONS" not in getattr(h, "http_methods", ())]
-            if named and all(handler.opt.get("public") is True for handler in named):
+            if named and all(handler.opt.get("public") in public for handler in named):
                 found.append(route.path_format)
         return cls(found)
 

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import structlog
@@ -186,3 +186,25 @@ def test_a_warning_that_repeats_is_told_once_a_minute_with_its_count() -> None:
     assert told is not None
     assert told["repeated"] == 2
     assert tell() is None
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_nothing_that_is_logged_reaches_a_terminal_as_a_command(
+    log_format: Literal["json", "text"],
+) -> None:
+    hostile = "a\x1b[2Jb\u202ec\r\nlevel=error d\x9be\u2028f\u200bg\x7fh"
+    out = _configured(log_format=log_format)
+
+    structlog.get_logger("test").warning("request", path=hostile, note=[hostile])
+    logging.getLogger("library").warning("from a library: %s", hostile)
+    structlog.get_logger("test").error("failed", exc_info=ValueError(hostile))
+
+    written = out.getvalue()
+    assert not set(written.replace("\n", "")) & set("\x1b\u202e\r\x9b\u2028\u200b\x7f")
+    assert "\\u001b" in written
+    if log_format == "json":
+        assert [json.loads(line)["level"] for line in written.splitlines()] == [
+            "warning", "warning", "error",
+        ]  # fmt: skip
+    else:
+        assert len([line for line in written.splitlines() if "level=error" in line]) <= 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
@@ -173,9 +173,20 @@ async def test_a_path_that_is_not_public_wants_a_credential(path: str) -> None:
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
-@pytest.mark.parametrize(
-    "path", ["/livez", "/openapi.json", "/docs", "/problems/conflict", "/livez/"]
-)
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/docs.js", "/docs/docs.css"])
+@pytest.mark.parametrize(("setting", "status"), [("private", 401), ("public", 200)])
+async def test_the_description_is_shown_to_whom_the_setting_says(
+    path: str, setting: Literal["private", "public"], status: int
+) -> None:
+    async with _client(_application(Settings(api_docs=setting))) as client:
+        shown = await client.get(path)
+        del client.headers["authorization"]
+
+        assert (await client.get(path)).status_code == status
+    assert shown.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/problems/conflict", "/livez/"])
 async def test_public_paths_want_no_credential(path: str) -> None:
     async with _client(_application()) as client:
         del client.headers["authorization"]
