@@ -1,8 +1,9 @@
 """Every operation that yields a credential or an approval: never wider than its maker, nor longer.
 
-The table is written by hand and holds every operation of the OpenAPI document, so that one that is
-added must be judged before this file passes. What "wider" means is asked of the server: whatever a
-credential may do in `PROBES`, the one that made it may do as well.
+Which operations those are stands in `support/operation_table.py`, written by hand, which holds
+every operation of the OpenAPI document: one that is added must be judged before this passes. What
+"wider" means is asked of the server: whatever a credential may do in `PROBES`, the one that made it
+may do as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from servicelayer_api.web.scopes import SCOPES
 from support.api_server import ApiProcess, running_api
 from support.neo_wallet import NeoWallet
 from support.openapi_operations import operations
+from support.operation_table import RULES
 from support.people import PASSWORDS, auth_users
 from support.shared_api import own_database
 
@@ -35,43 +37,12 @@ YIELDS: Final = {
     "rotateApiKey": "a key of the account",
     "decideGasWithdrawal": "an approval",
 }
-_NOTHING: Final = """
-    livez readyz healthz metrics listProblems getProblem getVersion getStatus whoami
-    listDescriptors showDescriptors walletChallenge
-    listAuditEntries getAuditKey getAuditCheckpoint proveAuditGrowth proveAuditEntry
-    listChains createChain getChain replaceChain changeChain deleteChain
-    listProviders createProvider getProvider replaceProvider changeProvider deleteProvider
-    listSettings createSetting getSetting replaceSetting changeSetting deleteSetting
-    listFeatureFlags createFeatureFlag getFeatureFlag replaceFeatureFlag changeFeatureFlag
-    listQuotas createQuota getQuota replaceQuota changeQuota deleteQuota
-    listAllMethods createMethods getMethods replaceMethods changeMethods
-    getKeyRotation rotateKeys checkGasLedger
-    listAccounts createAccount getAccount changeAccount deleteAccount
-    listWorkspaceWallets getWorkspaceWallet deleteWorkspaceWallet listApiKeys revokeApiKey
-    listSecrets createSecret getSecret changeSecret deleteSecret listSecretVersions rollBackSecret
-    deleteSecretByName deleteSettingByName deleteQuotaByName
-    drawRandom listRandomRequests proveRandomRequest listRandomKeys
-    listPriceFeeds createPriceFeed getPriceFeed changePriceFeed deletePriceFeed getLatestPrice
-    listPriceSnapshots submitPrice listPriceRounds listPriceObservations
-    listOracleSources createOracleSource getOracleSource changeOracleSource listOracleRequests
-    createOracleRequest getOracleRequest changeOracleRequest listOracleDeadLetters
-    redriveOracleDeadLetters redriveOracleDeadLetter deleteOracleDeadLetter
-    listGasAccounts ensureGasAccount getGasSummary depositGas withdrawGas listGasTransactions
-    listGasDeposits listGasWithdrawals getGasWithdrawal changeGasWithdrawal
-    listGasSettlementAttempts listGasApprovals listGasDeadLetters retryGasDeadLetter
-    deleteGasDeadLetter
-    listDataFeeds createDataFeed getDataFeed replaceDataFeed deleteDataFeed listDataFeedUpdates
-    submitDataFeedUpdate getLatestRound listDataFeedRounds getDataFeedRound getRoundSigningKey
-"""
-YIELDS_NOTHING: Final = frozenset(_NOTHING.split())
 SCOPED: Final = sorted(SCOPES - {"gasbank:approve"})
 
 
 def test_every_operation_is_judged() -> None:
-    known = {operation.id for operation in operations()}
-
-    assert YIELDS.keys() | YIELDS_NOTHING == known
-    assert not YIELDS.keys() & YIELDS_NOTHING
+    assert RULES.keys() == {operation.id for operation in operations()}
+    assert {name for name, rule in RULES.items() if rule.yields} == YIELDS.keys()
 
 
 class World(NamedTuple):
