@@ -256,11 +256,23 @@ class ExposeSpec(_SpecPart, frozen=True):
 
 
 class EgressRule(_SpecPart, frozen=True):
-    """A further network the pods may reach, on the given TCP ports (none means every port)."""
+    """A further network the pods may reach, on the given ports (none means every port).
+
+    Without protocols TCP is meant.
+    """
 
     cidr: Cidr
     except_: Annotated[tuple[Cidr, ...], Meta(max_length=16)] = field(default=(), name="except")
     ports: Annotated[tuple[Port, ...], Meta(max_length=16)] = ()
+    protocols: Annotated[tuple[Literal["TCP", "UDP", "SCTP"], ...], Meta(max_length=3)] = ()
+
+
+class DnsSpec(_SpecPart, frozen=True):
+    """Where the cluster's DNS answers; without a namespace, `dns_namespace` is meant."""
+
+    namespace: NamespaceName | None = None
+    ports: Annotated[tuple[Port, ...], Meta(min_length=1, max_length=8)] = (53,)
+    cidrs: Annotated[tuple[Cidr, ...], Meta(max_length=8)] = ()
 
 
 class NetworkPolicySpec(_SpecPart, frozen=True):
@@ -275,6 +287,7 @@ class NetworkPolicySpec(_SpecPart, frozen=True):
         "monitoring",
     )
     dns_namespace: NamespaceName = "kube-system"
+    dns: DnsSpec = DnsSpec()
     extra_egress: Annotated[tuple[EgressRule, ...], Meta(max_length=32)] = ()
 
 

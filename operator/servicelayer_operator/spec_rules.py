@@ -58,6 +58,7 @@ _OWN_INGRESS_ANNOTATIONS: Final = {
 }
 
 
+_NO_NETWORK: Final = "is no network, write one such as 10.20.0.0/16"
 _NOT_LISTED: Final = (
     "only settings of well-known controllers are taken here, and no snippets; put others into "
     "unsafeAnnotations if whoever edits this resource may configure the controller"
@@ -96,6 +97,9 @@ def violations(spec: Spec) -> Iterator[Violation]:
     yield from _database(spec.database)
     yield from _secrets(spec.secrets)
     yield from _expose(spec.expose)
+    for index, cidr in enumerate(spec.network_policy.dns.cidrs):
+        if _network(cidr) is None:
+            yield Violation(f"spec.networkPolicy.dns.cidrs[{index}]", _NO_NETWORK)
     for index, rule in enumerate(spec.network_policy.extra_egress):
         yield from _egress(f"spec.networkPolicy.extraEgress[{index}]", rule)
 
@@ -223,7 +227,7 @@ def _ingress_annotations(
 def _egress(path: str, rule: EgressRule) -> Iterator[Violation]:
     outer = _network(rule.cidr)
     if outer is None:
-        yield Violation(f"{path}.cidr", "is no network, write one such as 10.20.0.0/16")
+        yield Violation(f"{path}.cidr", _NO_NETWORK)
         return
     for index, text in enumerate(rule.except_):
         inner = _network(text)

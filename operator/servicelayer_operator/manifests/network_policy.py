@@ -20,7 +20,7 @@ from servicelayer_operator.manifests.labels import (
 )
 from servicelayer_operator.manifests.metadata import metadata
 from servicelayer_operator.manifests.names import names_of
-from servicelayer_operator.resource import EgressRule, ServiceLayer
+from servicelayer_operator.resource import EgressRule, NetworkPolicySpec, ServiceLayer
 
 DATABASE_PORTS: Final = (5432, 6432)
 
@@ -58,7 +58,7 @@ def build_network_policy(
                 {"from": monitoring, "ports": _tcp(PROBE_PORT)},
             ],
             "egress": [
-                _dns(spec.dns_namespace),
+                _dns(spec),
                 _database(resource),
                 _public_https(),
                 *(_extra(rule) for rule in spec.extra_egress),
@@ -102,10 +102,18 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
-def _dns(namespace: str) -> dict[str, Any]:
+def _dns(spec: NetworkPolicySpec) -> dict[str, Any]:
+    networks = dict.fromkeys((_NODE_LOCAL_DNS, *spec.dns.cidrs))
     return {
-        "to": [_namespace(namespace), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}],
-        "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+        "to": [
+            _namespace(spec.dns.namespace or spec.dns_namespace),
+            *({"ipBlock": {"cidr": cidr}} for cidr in networks),
+        ],
+        "ports": [
+            {"protocol": protocol, "port": port}
+            for port in spec.dns.ports
+            for protocol in ("UDP", "TCP")
+        ],
     }
 
 
@@ -132,7 +140,13 @@ def _extra(rule: EgressRule) -> dict[str, Any]:
         block["except"] = list(rule.except_)
     built: dict[str, Any] = {"to": [{"ipBlock": block}]}
     if rule.ports:
-        built["ports"] = _tcp(*rule.ports)
+        built["ports"] = [
+            {"protocol": protocol, "port": port}
+            for protocol in rule.protocols or ("TCP",)
+            for port in rule.ports
+        ]
+    elif rule.protocols:
+        built["ports"] = [{"protocol": protocol} for protocol in rule.protocols]
     return built
 
 

@@ -471,3 +471,31 @@ def test_an_annotation_that_is_not_on_the_list_is_refused(key: str) -> None:
     expose = {**_EXPOSE, "ingress": {"annotations": {key: "x"}}}
     with pytest.raises(InvalidResource, match="unsafeAnnotations"):
         layer({**EMBEDDED, "expose": expose})
+
+
+def test_dns_may_answer_elsewhere_and_egress_may_be_udp() -> None:
+    dns = {"namespace": "openshift-dns", "ports": [53, 5353], "cidrs": ["169.254.25.10/32"]}
+    extra = [
+        {"cidr": "10.1.0.0/16", "ports": [123], "protocols": ["UDP"]},
+        {"cidr": "10.2.0.0/16", "protocols": ["TCP", "SCTP"]},
+        {"cidr": "10.3.0.0/16", "ports": [1]},
+    ]
+    rules = policy({**EMBEDDED, "networkPolicy": {"dns": dns, "extraEgress": extra}})["egress"]
+    names = {"kubernetes.io/metadata.name": "openshift-dns"}
+
+    assert rules[0]["to"] == [
+        {"namespaceSelector": {"matchLabels": names}},
+        {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        {"ipBlock": {"cidr": "169.254.25.10/32"}},
+    ]
+    assert [(item["protocol"], item["port"]) for item in rules[0]["ports"]] == [
+        ("UDP", 53),
+        ("TCP", 53),
+        ("UDP", 5353),
+        ("TCP", 5353),
+    ]
+    assert [rule.get("ports") for rule in rules[-3:]] == [
+        [{"protocol": "UDP", "port": 123}],
+        [{"protocol": "TCP"}, {"protocol": "SCTP"}],
+        [{"protocol": "TCP", "port": 1}],
+    ]
