@@ -10,6 +10,7 @@ import pytest
 
 from cluster import way_in
 from cluster.kubectl import Kubectl
+from support.patience import patience
 from support.stage import Stage
 
 FOLDER = Path(__file__).parents[2] / "examples" / "by-hand"
@@ -58,7 +59,7 @@ def test_the_guide_s_objects_come_up_and_serve(
     secret = kubectl.json(*in_namespace, "get", "secret", "service-layer-secrets")["data"]
     token = base64.b64decode(secret["API_TOKENS"]).decode()
     with way_in.client(stage.cluster, HOST, token=token, tenant="hand", tls=True) as http:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience(60)
         while http.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline, http.get("/readyz").text
             time.sleep(0.2)

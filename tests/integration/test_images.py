@@ -16,6 +16,7 @@ from cluster.images.catalog import ROOT
 from cluster.images.ensure import ensure_images, images_dir
 from cluster.images.reading import image_config
 from cluster.images.sandbox import Running, Sandbox
+from support.patience import patience
 
 # The first run of a machine builds the images.
 pytestmark = pytest.mark.timeout(1200)
@@ -224,7 +225,7 @@ class Database:
         return self.image.start(environment=given, mounts={DATA: self.volume}, log=self.log)
 
     async def connect(self, password: str = PASSWORD) -> "asyncpg.Connection[asyncpg.Record]":
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience(60)
         while True:
             try:
                 return await asyncpg.connect(
@@ -240,7 +241,7 @@ class Database:
                     raise AssertionError(self.log.read_text()) from exc
 
     def until(self, seen: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience(60)
         while not seen():
             assert time.monotonic() < deadline, self.log.read_text()
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from support.patience import patience
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
@@ -100,7 +102,7 @@ class ApiProcess:
 
     def wait_for(self, path: str, status: int, timeout: float = _START_TIMEOUT) -> httpx.Response:
         """Ask until a path answers with a status."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         last: object = None
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

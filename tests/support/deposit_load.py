@@ -16,6 +16,7 @@ import asyncpg
 
 from servicelayer_api.gasbank.amounts import write_amount
 from support.api_server import TENANT, TOKEN
+from support.patience import patience
 from support.raw_http import RawConnection
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def _deposit_until(end: float, target: Target, number: int, tally: Tally, 
 async def _send_until_answered(
     connection: RawConnection, target: Target, path: str, body: bytes, name: str, tally: Tally
 ) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience(60)
     while time.monotonic() < deadline:
         try:
             reply = await connection.post(target.port(), path, body)

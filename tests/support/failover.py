@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from servicelayer_api.local_postgres import LocalPostgres, find_binaries
+from support.patience import patience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,7 @@ async def _execute(url: str, statement: str) -> None:
 
 async def _wait_until_followed(url: str) -> None:
     connection = await asyncpg.connect(url)
-    deadline = time.monotonic() + _LIMIT
+    deadline = time.monotonic() + patience(_LIMIT)
     try:
         query = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
         while not await connection.fetchval(query):

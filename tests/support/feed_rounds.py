@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 
 from support.api_server import ApiProcess
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,7 @@ async def wait_for_rounds(
         seed: Of the choice.
     """
     chance = random.Random(seed)  # noqa: S311 - a choice of victims
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     killed = 0
     while time.monotonic() < deadline:
         found = await tally(database_url)

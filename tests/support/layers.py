@@ -16,6 +16,7 @@ from cluster import narration, way_in
 from cluster.errors import ClusterError
 from cluster.handle import Cluster
 from cluster.kubectl import Kubectl
+from support.patience import patience
 
 type Object = dict[str, Any]
 
@@ -137,7 +138,7 @@ class Layer:
 
     def wait_for(self, probe: Callable[[], bool], what: str, *, seconds: float) -> None:
         """Wait until `probe` says yes; the failure shows the resource's whole story."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         while not probe():
             if time.monotonic() > deadline:
                 raise AssertionError(self.told(f"not seen in {seconds:.0f} s: {what}"))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from support.patience import patience
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -103,7 +105,7 @@ class OperatorProcess:
 
     def wait_ready(self) -> None:
         """Wait until /readyz says so; raises with the log's end when it dies instead."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + patience(START_SECONDS)
         while self.probe("/readyz") != httpx.codes.OK:
             if not self.running or time.monotonic() > deadline:
                 raise AssertionError(f"the operator is not ready:\n{self.text()[-3000:]}")

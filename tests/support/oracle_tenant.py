@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from support.api_server import running_api
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,7 +63,7 @@ class Tenant:
 
     def outcome(self, request: str) -> dict[str, Any]:
         """Wait until a request is completed."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + patience(DEADLINE)
         while time.monotonic() < deadline:
             shown = self.show(request)
             if shown["Status"] in {"succeeded", "failed"}:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from support.api_server import free_port
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,7 +54,7 @@ def pgbouncer(program: str, database_url: str, folder: Path) -> Generator[str]:
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience(10)
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from servicelayer_api.random import proof, rules
+from support.patience import patience
 
 if TYPE_CHECKING:
     import httpx
@@ -57,7 +58,7 @@ def check(raw: bytes) -> ProofDocument:
 
 
 def wait_for_answers(database_url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patience(20)
     while rows(database_url, "SELECT 1 FROM random_draws WHERE signature IS NULL"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -22,6 +22,7 @@ import asyncpg
 from servicelayer_api.db.migrations import load_migrations
 from servicelayer_api.local_postgres import LocalPostgres, find_binaries
 from support.api_server import TENANT, running_api
+from support.patience import patience
 from support.signers import EdSigner, signed_update
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def fill(client: httpx.Client) -> list[str]:
 
 def wait_until_sealed(url: str) -> None:
     """Wait until every entry of the audit log is in the tree."""
-    deadline = time.monotonic() + _LIMIT
+    deadline = time.monotonic() + patience(_LIMIT)
     query = "SELECT (SELECT count(*) FROM audit_log) - (SELECT size FROM audit_tree)"
     while asyncio.run(_ask(url, query)):
         assert time.monotonic() < deadline, "the audit log is not sealed"

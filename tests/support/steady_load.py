@@ -8,6 +8,8 @@ from typing import Self
 
 import httpx
 
+from support.patience import patience
+
 _PAUSE_SECONDS = 0.02
 
 
@@ -44,7 +46,7 @@ class SteadyLoad:
 
     def wait_more(self, count: int, seconds: float = 30) -> None:
         """Wait until so many more requests were sent, to be sure that a state was under load."""
-        wanted, deadline = self.sent + count, time.monotonic() + seconds
+        wanted, deadline = self.sent + count, time.monotonic() + patience(seconds)
         while self.sent < wanted:
             if time.monotonic() > deadline:
                 raise AssertionError(f"only {self.sent} requests of {wanted} were sent")

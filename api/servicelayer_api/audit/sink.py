@@ -9,6 +9,7 @@ is opened for every batch, so that it may be rotated or deleted at any time; it 
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -35,12 +36,19 @@ class FileSink:
         self._torn = False
 
     def check(self) -> None:
-        """See whether the file can be written, without writing to it.
+        """See whether the file can be written, without making or changing it.
 
         Raises:
             OSError: it cannot.
         """
-        os.close(os.open(self._path, _FLAGS, _MODE))
+        try:
+            os.close(os.open(self._path, _FLAGS & ~os.O_CREAT))
+        except FileNotFoundError:
+            folder = self._path.parent
+            if not folder.is_dir():
+                raise
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write a batch.

@@ -47,6 +47,7 @@ else:
 
 _ACQUIRE_TIMEOUT: Final = 5.0
 _CLOSE_TIMEOUT: Final = 5.0
+_FAREWELL: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -241,9 +242,8 @@ class Database:
         connection = await asyncpg.connect(self._dsn, **options)
         try:
             kept = await keeps_statements(connection)
-            await connection.close(timeout=CONNECT_TIMEOUT)
         finally:
-            connection.terminate()
+            await _part(connection)
         if not kept:
             _log.warning(
                 "the pooler before the database keeps no prepared statements; going on without",
@@ -322,3 +322,11 @@ async def _close(pool: _Pool) -> None:
             await pool.close()
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         pool.terminate()
+
+
+async def _part(connection: Connection) -> None:
+    """Close a connection in order; one whose other end does not answer the farewell is dropped."""
+    try:
+        await connection.close(timeout=_FAREWELL)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

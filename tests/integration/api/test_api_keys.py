@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from support.patience import patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,7 @@ def status(client: httpx.Client, key: str, path: str, method: str = "GET") -> in
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

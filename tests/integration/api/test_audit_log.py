@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from support.api_server import ApiProcess, running_api
+from support.patience import patience
 from support.people import auth_users, token_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def admin(server: ApiProcess) -> httpx.Client:
 
 
 def until(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + patience(15)
     while time.monotonic() < deadline:
         value = found()
         if value:

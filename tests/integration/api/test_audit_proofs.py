@@ -15,6 +15,7 @@ import pytest
 from servicelayer_api.crypto import merkle
 from servicelayer_api.crypto.signed_note import NoteVerifier
 from support.api_server import ENCRYPTION_KEY, ApiProcess, environment, running_api
+from support.patience import patience
 from support.people import auth_users, logged_in
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 
 def until_ok(client: httpx.Client, path: str, **query: Any) -> Any:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + patience(15)
     while time.monotonic() < deadline:
         answer = client.get(path, params=query)
         if answer.status_code == 200:

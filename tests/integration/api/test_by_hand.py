@@ -13,6 +13,7 @@ import pytest
 from servicelayer_api.db.migrations import load_migrations
 from servicelayer_api.settings_oddities import find_oddities
 from support.api_server import environment, free_port, running_api
+from support.patience import patience
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +79,7 @@ def test_an_audit_file_that_cannot_be_written_is_told_until_it_can(
         assert f"AUDIT_LOG_PATH={folder}/audit.jsonl" in told
         assert client.get("/readyz").status_code == 200
         folder.mkdir()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience(30)
         while module()["ready_status"] != "ready":
             assert time.monotonic() < deadline, module()
             time.sleep(0.1)

@@ -19,6 +19,7 @@ from support.api_server import ApiProcess, running_api
 from support.neo_wallet import NeoWallet
 from support.openapi_operations import operations
 from support.operation_table import RULES
+from support.patience import patience
 from support.people import PASSWORDS, auth_users
 from support.shared_api import own_database
 
@@ -324,7 +325,7 @@ def test_a_suspended_account_opens_to_no_key_and_no_wallet(world: World) -> None
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

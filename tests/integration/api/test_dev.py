@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from support.api_server import free_port
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -41,7 +42,7 @@ class _Dev:
         return self._log.read_text()
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience(60)
         while "Ready in" not in self.output():
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, self.output()
@@ -116,7 +117,7 @@ def test_the_database_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
         dev.process.kill()
         dev.process.wait(10)
 
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patience(20)
         while _processes_of(folder) and time.monotonic() < deadline:
             time.sleep(0.1)
 

@@ -15,6 +15,7 @@ from servicelayer_api.db import Database
 from servicelayer_api.db.errors import DatabaseTrouble
 from support.api_server import running_api
 from support.failover import FailoverPair
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ class Load:
 
     def wait_for_more(self) -> None:
         """Wait until something more was acknowledged."""
-        before, deadline = len(self.acknowledged), time.monotonic() + _LIMIT
+        before, deadline = len(self.acknowledged), time.monotonic() + patience(_LIMIT)
         while len(self.acknowledged) == before:
             assert time.monotonic() < deadline, self._api.output()[-3000:]
             time.sleep(0.02)

@@ -10,6 +10,7 @@ import pytest
 
 from support.api_server import TENANT, running_api
 from support.gas import WALLET, Bank, Gas, as_user, code, run_sql
+from support.patience import patience
 from support.people import auth_users
 from support.shared_api import own_database
 
@@ -128,7 +129,7 @@ def test_a_repeated_withdrawal_ends_where_the_quota_does(bank: Bank) -> None:
     body = {"cron_expression": "@every 1s", "to_address": WALLET}
     first = gas.post("withdraw", amount=2, **body).json()["transaction"]["ID"]
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while (found := gas.get(f"/withdrawals/{first}"))["Status"] == "scheduled":
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -13,6 +13,7 @@ import pytest
 from support.api_server import ApiProcess, running_api
 from support.fake_resolver import FakeResolver, planned
 from support.gas import Bank, Gas, as_user, run_sql
+from support.patience import patience
 from support.people import auth_users
 from support.shared_api import own_database
 
@@ -62,7 +63,7 @@ def bank(
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + patience(LIMIT)
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from support.api_server import TOKEN, free_port, running_api
+from support.patience import patience
 from support.shared_api import own_database
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def test_what_does_not_arrive_in_time_ends_the_connection(
 def test_a_connection_that_dribbles_blank_lines_after_an_answer_ends(server: ApiProcess) -> None:
     with closing(_connect(server)) as connection:
         assert _ask(connection) == 200
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience(_PATIENCE)
         closed = False
         connection.settimeout(0.2)
         while not closed and time.monotonic() < deadline:
@@ -196,7 +197,7 @@ def test_a_client_that_goes_half_way_is_no_error_of_the_server(server: ApiProces
             b"POST /auth/login HTTP/1.1\r\nhost: api\r\ncontent-length: 100\r\n\r\n{"
         )
     with server.client() as client:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience(_PATIENCE)
         counted = ""
         while 'path="/auth/login",status="400"' not in counted and time.monotonic() < deadline:
             counted = client.get("/metrics").text

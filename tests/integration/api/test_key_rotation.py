@@ -23,6 +23,7 @@ from servicelayer_api.db import Database
 from servicelayer_api.ids import new_id
 from servicelayer_api.vault import Rotations, Vault
 from support.api_server import ENCRYPTION_KEY, environment, free_port, running_api
+from support.patience import patience
 from support.people import PASSWORDS, auth_users
 from support.secrets_api import SecretsApi, secret_path, speaking_to
 
@@ -149,7 +150,7 @@ async def test_a_rotation_that_was_killed_in_the_middle_goes_on_where_it_was(
     process = await asyncio.create_subprocess_exec(
         *command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     done = 0
     while done < 1_000 and time.monotonic() < deadline:
         done = await watcher.fetchval("SELECT coalesce(max(done), 0) FROM vault_rotations")
@@ -239,7 +240,7 @@ def test_an_admin_of_the_platform_rotates_over_http_while_secrets_are_read(
 
 def _ended(api: SecretsApi, token: str, account: str) -> dict[str, Any]:
     """Read a secret until the rotation has ended; give the status."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while time.monotonic() < deadline:
         assert api.value(account, "s") == "v"
         status: dict[str, Any] = api.ask("GET", "/admin/keys/rotation", token=token).json()

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from support.api_server import ApiProcess, running_api
+from support.patience import patience
 from support.price_server import PriceServer, environment, price_server, rising
 from support.shared_api import own_database
 
@@ -235,7 +236,7 @@ def test_lists_are_paged_without_a_gap(make_feed: Callable[..., Feed], name: str
 
 
 def eventually(check: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     while not check():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

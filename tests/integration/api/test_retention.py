@@ -21,6 +21,7 @@ from servicelayer_api.pricefeed import worker as pricefeed_worker
 from servicelayer_api.pricefeed.metrics import FeedMetrics
 from support.api_server import running_api
 from support.gas import run_sql
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -261,7 +262,7 @@ def test_a_server_forgets_by_itself_unless_it_is_told_to_keep(
     count = "SELECT count(*) FROM oracle_requests WHERE completed_at IS NOT NULL"
     settings = {"ORACLE_RETENTION_DAYS": "0", "ORACLE_DISPATCH": "false"}
     with running_api(database_url, tmp_path, **settings) as api, api.client() as client:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience(30)
         while run_sql(database_url, "SELECT count(*) FROM price_observations")[0][0] > 1:
             assert time.monotonic() < deadline
             time.sleep(0.05)

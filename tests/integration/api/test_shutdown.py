@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from support.api_server import running_api
+from support.patience import patience
 
 if TYPE_CHECKING:
     from support.api_server import ApiProcess
@@ -127,7 +128,7 @@ def test_one_process_that_is_killed_ends_all_of_them(database_url: str, tmp_path
 
 
 def _wait_until(met: object, timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     while time.monotonic() < deadline:
         if callable(met) and met():
             return

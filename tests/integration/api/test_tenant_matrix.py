@@ -19,6 +19,7 @@ from support.account_items import Items, names_items
 from support.api_server import JWT_SECRET, TOKEN, running_api
 from support.openapi_operations import NOWHERE, Operation, operations
 from support.operation_table import KEYS_NEVER, RULES
+from support.patience import patience
 from support.people import PASSWORDS, auth_users
 from support.shared_api import own_database
 
@@ -144,7 +145,7 @@ def make_world(client: httpx.Client, platform: httpx.Client, dsn: str) -> World:
         f"/accounts/{suspended.account}", json={"status": "suspended"}, headers=PLATFORM
     )
     assert closed.status_code == 200
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     headers = {"authorization": f"Bearer {expired}"}
     while client.get("/auth/whoami", headers=headers).status_code != 401:
         assert time.monotonic() < deadline

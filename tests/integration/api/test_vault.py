@@ -16,6 +16,7 @@ from servicelayer_api.vault import Vault
 from servicelayer_api.vault.errors import Undecipherable, VaultClosed, WrongKey
 from servicelayer_api.web.modules import NotReady
 from support.api_server import ENCRYPTION_KEY, running_api
+from support.patience import patience
 from support.postgres import make_database
 from support.vault_notes import (
     NEW,
@@ -244,7 +245,7 @@ async def test_a_wrong_key_found_out_later_keeps_the_server_unready(
         own_postgres.start()
         fingerprint = KeyEncryptionKey(bytes.fromhex(ENCRYPTION_KEY)).fingerprint
         reason = ""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience(30)
         with api.client() as client:
             while fingerprint not in reason and time.monotonic() < deadline:
                 modules = client.get("/system/status").json()["modules"]

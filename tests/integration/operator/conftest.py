@@ -14,6 +14,7 @@ from support.fake_kubelet import FakeKubelet
 from support.fake_operand import FakeOperand
 from support.kube_api import APPS, BATCH, CORE, OURS, KubeApi
 from support.operator_process import OperatorProcess
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ def plane() -> Iterator[ControlPlane]:
     with ControlPlane() as started:
         started.kubectl("apply", "--server-side", "-f", str(CRD))
         with KubeApi(started.kubeconfig) as api:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + patience(30)
             # 404 until the CRD is known, 429 until its storage is ready.
             while not api.answers(f"{OURS}/servicelayers"):
                 assert time.monotonic() < deadline, "the CRD is not served"
@@ -121,7 +122,7 @@ class Scene:
 
     def until(self, what: str, holds: Callable[[], object], seconds: float = 40) -> None:
         """Wait until something holds; fails with what was waited for and the log's end."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         while not holds():
             if time.monotonic() > deadline:
                 status = json.dumps(self.status_or_none(), indent=1)[:4000]
