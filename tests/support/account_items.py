@@ -222,7 +222,7 @@ _PLACES: Final[dict[str, dict[str, _Item]]] = {
         ),
         _PRICE,
     ),
-    **dict.fromkeys(("getOracleSource", "changeOracleSource"), _SOURCE),
+    **dict.fromkeys(("getOracleSource", "changeOracleSource", "deleteOracleSource"), _SOURCE),
     **dict.fromkeys(("getOracleRequest", "changeOracleRequest"), _REQUEST),
     **dict.fromkeys(("redriveOracleDeadLetter", "deleteOracleDeadLetter"), _DEAD),
     **dict.fromkeys(

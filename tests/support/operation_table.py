@@ -123,6 +123,7 @@ listOracleSources          user    oracle:read       account  reads
 createOracleSource         user    oracle:write      account  changes
 getOracleSource            user    oracle:read       account  reads
 changeOracleSource         user    oracle:write      account  changes
+deleteOracleSource         user    oracle:write      account  changes
 listOracleRequests         user    oracle:read       account  reads
 createOracleRequest        user    oracle:write      account  changes
 getOracleRequest           user    oracle:read       account  reads

@@ -7,6 +7,7 @@ computed from those in integers, so that anybody who has the record gets the sam
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -224,7 +225,7 @@ def scale(price: int, places: int) -> int:
 
 def check_pair(text: str) -> tuple[str, list[FieldError]]:
     """Read the pair; say what is wrong with it."""
-    pair = text.strip().upper()
+    pair = unicodedata.normalize("NFC", text).strip().upper()
     if not pair:
         return pair, [FieldError("pair", "is required")]
     if len(pair) > _LONGEST_PAIR:

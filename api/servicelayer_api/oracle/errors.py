@@ -19,6 +19,13 @@ class SourceExists(Conflict):
     title = "Data source exists"
 
 
+class SourceInUse(Conflict):
+    """Requests to the data source are open: wait for them, or fail them, before it is deleted."""
+
+    code = "oracle-source-in-use"
+    title = "Data source in use"
+
+
 class SourceDisabled(Conflict):
     """The data source is switched off: enable it before it is asked."""
 

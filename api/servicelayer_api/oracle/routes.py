@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from servicelayer_api.errors import Invalid
@@ -114,6 +115,25 @@ async def change_source(
 ) -> Source:
     """Change a data source."""
     return await oracle.change_source(caller_of(request.scope), account_id, source_id, data)
+
+
+@delete(
+    "/accounts/{account_id:str}/oracle/sources/{source_id:str}",
+    operation_id="deleteOracleSource",
+    summary="Delete a data source with the requests that were made to it",
+    description="Refused with 409 while one of its requests is pending or running.",
+    tags=["oracle"],
+    responses={409: ResponseSpec(None, generate_examples=False, description="In use")},
+    opt=_WRITE,
+)
+async def delete_source(
+    request: _HttpRequest,
+    oracle: NamedDependency[Oracle],
+    account_id: FromPath[str],
+    source_id: FromPath[str],
+) -> None:
+    """Delete a data source."""
+    await oracle.remove_source(caller_of(request.scope), account_id, source_id)
 
 
 @get(
@@ -290,6 +310,7 @@ ROUTES = [
     create_source,
     get_source,
     change_source,
+    delete_source,
     list_requests,
     create_request,
     get_request,

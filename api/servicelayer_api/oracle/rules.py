@@ -5,7 +5,9 @@ The state machine is drawn in docs/states.md.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -39,6 +41,7 @@ LONGEST_NAME: Final = 256
 LONGEST_DESCRIPTION: Final = 4096
 LONGEST_URL: Final = 8192
 LONGEST_METHOD: Final = 16
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 LARGEST_BODY: Final = 256 * 1024
 LARGEST_PAYLOAD: Final = 256 * 1024
 LARGEST_RESULT: Final = 1024 * 1024
@@ -68,7 +71,7 @@ def new_source(
     source = StoredSource(
         id=source_id,
         account_id=account_id,
-        name=new.name,
+        name=unicodedata.normalize("NFC", new.name),
         description=new.description,
         url=new.url,
         method=new.method.strip().upper() or "GET",
@@ -109,7 +112,7 @@ def changed_source(
     credentials, faults = _changed_credentials(kept, change)
     changed = replace(
         source,
-        name=_either(change.name, source.name),
+        name=unicodedata.normalize("NFC", _either(change.name, source.name)),
         description=_either(change.description, source.description),
         url=_either(change.url, source.url),
         method=_either(change.method, source.method).strip().upper(),
@@ -120,8 +123,6 @@ def changed_source(
         updated_at=now,
     )
     faults += _faults(changed, credentials)
-    if not changed.method:
-        faults.append(("method", "must not be blank"))
     if origin(changed.url) != origin(source.url):
         faults += _stale_credentials(kept, credentials, change)
     if faults:
@@ -346,9 +347,21 @@ def _faults(source: StoredSource, credentials: Credentials) -> list[tuple[str, s
             faults.append((name, "is required"))
         if len(text) > longest:
             faults.append((name, f"must not be longer than {longest} characters"))
+    if source.method not in METHODS:
+        faults.append(("method", f"must be one of {', '.join(METHODS)}"))
+    if source.url.strip() and not _is_http(source.url):
+        faults.append(("url", "must be a URL of http or https with a host"))
     if len(credentials.headers) != len({name.lower() for name in credentials.headers}):
         faults.append(("headers", "must not hold a name twice"))
     return [*faults, *_path_faults(source.result_path)]
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _path_faults(path: str) -> Iterable[tuple[str, str]]:

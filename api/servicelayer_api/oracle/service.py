@@ -20,6 +20,7 @@ from servicelayer_api.oracle import rules, store
 from servicelayer_api.oracle.errors import (
     RequestNotFound,
     SourceDisabled,
+    SourceInUse,
     SourceNotFound,
     TooManySources,
 )
@@ -150,6 +151,27 @@ class Oracle:
                 after=shown,
             )
         return shown
+
+    async def remove_source(self, caller: Caller, account_id: str, source_id: str) -> None:
+        """Delete a data source with the requests that were made to it.
+
+        Raises:
+            AccountNotFound: As `add_source`.
+            AccountSuspended: As `add_source`.
+            SourceNotFound: The account has none of this id.
+            SourceInUse: One of its requests is pending or running.
+        """
+        async with self._database.transaction() as connection:
+            source = await self._accounts.reach_item(
+                connection, caller, account_id, source_id, store.hold_source, write=True
+            )
+            if source is None:
+                raise SourceNotFound("data source not found")
+            if not await store.delete_source(connection, source.id):
+                raise SourceInUse("requests to the data source are open")
+            await self._audit.record_of(
+                connection, caller, "oracle.source.delete", 204, source, before=rules.show(source)
+            )
 
     async def get_source(self, caller: Caller, account_id: str, source_id: str) -> Source:
         """Find a data source of an account.

@@ -81,6 +81,20 @@ async def update_source(connection: Connection, source: StoredSource) -> None:
         raise SourceExists("the account has a data source of this name already") from exc
 
 
+async def delete_source(connection: Connection, source_id: UUID) -> bool:
+    """Delete a source that is locked, with its requests; not while one of them is open.
+
+    Returns:
+        Whether it is gone.
+    """
+    done = await connection.execute(
+        "DELETE FROM oracle_sources WHERE id = $1 AND NOT EXISTS ("
+        "SELECT FROM oracle_requests WHERE source_id = $1 AND status IN ('pending', 'running'))",
+        source_id,
+    )
+    return done == "DELETE 1"
+
+
 async def find_source(
     connection: Connection, account_id: UUID, source_id: UUID
 ) -> StoredSource | None:
@@ -93,6 +107,13 @@ async def lock_source(
 ) -> StoredSource | None:
     """Find a source of an account and hold it until the transaction ends."""
     return await _one_source(connection, account_id, source_id, "FOR NO KEY UPDATE")
+
+
+async def hold_source(
+    connection: Connection, account_id: UUID, source_id: UUID
+) -> StoredSource | None:
+    """Find a source of an account to delete it: no request can be added to it meanwhile."""
+    return await _one_source(connection, account_id, source_id, "FOR UPDATE")
 
 
 async def _one_source(

@@ -145,20 +145,19 @@ class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, r
 
 
 class PriceSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
-    """A published price, or the answer to one that did not publish.
+    """A published price.
 
     Attributes:
-        id: UUID; empty when nothing was published.
-        feed_id: The feed; empty when nothing was published.
-        price: Of the round; 0 when nothing was published.
-        source: That gave the last price of the round; empty when nothing was published.
-        collected_at: When it did, UTC; the year 1 when nothing was published.
-        created_at: UTC; the year 1 when nothing was published.
-        published: Whether the round was published.
+        id: UUID.
+        feed_id: The feed.
+        price: Of the round.
+        source: That gave the last price of the round.
+        collected_at: When it did, UTC.
+        created_at: UTC.
+        published: True.
         round_id: The round.
-        outcome: published, waiting (neither heartbeat nor deviation call for a price) or no_quorum
-            (they do, and too few sources gave one).
-        reason: first, heartbeat or deviation; empty when nothing was published.
+        outcome: published.
+        reason: first, heartbeat or deviation.
         sources: Groups of sources that were counted.
         confidence: Median distance of the sources from the price.
     """
@@ -173,6 +172,27 @@ class PriceSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     round_id: int
     outcome: Outcome
     reason: Reason
+    sources: int
+    confidence: Number
+
+
+class WithheldPrice(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
+    """The answer to a price that was taken and published nothing: its round stays open.
+
+    Attributes:
+        feed_id: The feed.
+        round_id: The round that the price belongs to.
+        published: False.
+        outcome: waiting (neither heartbeat nor deviation call for a price) or no_quorum (they do,
+            and too few sources gave one).
+        sources: Groups of sources that were counted.
+        confidence: Median distance of the sources from the price.
+    """
+
+    feed_id: UUID
+    round_id: int
+    published: bool
+    outcome: Outcome
     sources: int
     confidence: Number
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from litestar import Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from servicelayer_api.errors import Invalid
@@ -18,9 +19,11 @@ from servicelayer_api.pricefeed.models import (
     PriceObservation,
     PriceRound,
     PriceSnapshot,
+    WithheldPrice,
 )
 from servicelayer_api.pricefeed.service import PriceFeeds
 from servicelayer_api.quotes.demands import parse_demands
+from servicelayer_api.web.answers import Answer
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Cursor, Limit, Pages
 
@@ -186,10 +189,15 @@ async def list_snapshots(
     summary="Submit a price",
     description=(
         "The answer is the published price. When neither heartbeat nor deviation call for one, or "
-        "too few sources gave a price, the round stays open: the answer is then an empty snapshot "
-        "with `Published: false`, and `Outcome` says why."
+        "too few sources gave a price, the round stays open: the answer is then 202, and `Outcome` "
+        "says why nothing was published."
     ),
     tags=["pricefeeds"],
+    responses={
+        202: ResponseSpec(
+            WithheldPrice, generate_examples=False, description="Taken; the round stays open"
+        )
+    },
     opt=_WRITE,
 )
 async def submit_price(
@@ -198,9 +206,12 @@ async def submit_price(
     account_id: FromPath[str],
     feed_id: FromPath[str],
     data: JSONBody[NewObservation],
-) -> PriceSnapshot:
+) -> Response[PriceSnapshot]:
     """Take a price."""
-    return await pricefeeds.submit(caller_of(request.scope), account_id, feed_id, data)
+    shown = await pricefeeds.submit(caller_of(request.scope), account_id, feed_id, data)
+    if isinstance(shown, WithheldPrice):
+        return Answer(cast("Any", shown), status_code=202)
+    return Answer(shown)
 
 
 @get(

@@ -7,6 +7,7 @@ left out that are much older than the newest. A group counts once, however many 
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +53,7 @@ class AnswerRefusedError(ValueError):
 
 def check_asset(name: str, text: str, faults: list[tuple[str, str]]) -> str:
     """Read the name of an asset; note what is wrong with it."""
-    asset = text.strip().upper()
+    asset = unicodedata.normalize("NFC", text).strip().upper()
     if not asset:
         faults.append((name, "is required"))
     elif len(asset) > _LONGEST_ASSET or "/" in asset or not asset.isprintable():
@@ -273,7 +274,7 @@ def read_answer(body: bytes, host: str, base: str, quote: str) -> Quotation:
     if price <= 0:
         raise AnswerRefusedError("the price must be positive")
     for asked, said in ((base, answer.base), (quote, answer.quote)):
-        if said and said.strip().upper() != asked:
+        if said and unicodedata.normalize("NFC", said).strip().upper() != asked:
             raise AnswerRefusedError("the answer is about another pair")
     source = answer.source.strip()[:_LONGEST_NAME] or host[:_LONGEST_NAME]
     group = answer.group.strip()[:_LONGEST_NAME]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         PriceObservation,
         PriceRound,
         PriceSnapshot,
+        WithheldPrice,
     )
     from servicelayer_api.quotes.demands import Demands
     from servicelayer_api.web.pagination import PageRequest, Slice
@@ -156,11 +157,11 @@ class PriceFeeds:
 
     async def submit(
         self, caller: Caller, account_id: str, feed_id: str, new: NewObservation
-    ) -> PriceSnapshot:
+    ) -> PriceSnapshot | WithheldPrice:
         """Take a price.
 
         Returns:
-            What it published, or the empty snapshot when the round stays open.
+            What it published, or the state of the round that stays open.
 
         Raises:
             AccountNotFound: As `list_feeds`.
@@ -187,7 +188,7 @@ class PriceFeeds:
             )
         self._metrics.observed(written.decision.outcome)
         if written.snapshot is None:
-            return views.unpublished(written.decision, feed.round_id + 1)
+            return views.withheld(feed.id, written.decision, feed.round_id + 1)
         return views.snapshot(written.snapshot)
 
     async def latest(

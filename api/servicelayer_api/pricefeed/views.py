@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from servicelayer_api.pricefeed import rules
 from servicelayer_api.pricefeed.models import (
@@ -13,10 +12,14 @@ from servicelayer_api.pricefeed.models import (
     PriceObservation,
     PriceRound,
     PriceSnapshot,
+    WithheldPrice,
 )
 from servicelayer_api.pricefeed.rules import write_number
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from servicelayer_api.pricefeed.models import (
         Decision,
         FeedState,
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
         Snapshot,
         StoredFeed,
     )
-
-_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def feed(stored: StoredFeed, state: FeedState) -> PriceFeed:
@@ -73,19 +74,13 @@ def snapshot(stored: Snapshot) -> PriceSnapshot:
     )
 
 
-def unpublished(decision: Decision, round_id: int) -> PriceSnapshot:
-    """The contract's empty snapshot, with the state of the round that stays open."""
-    return PriceSnapshot(
-        id="",
-        feed_id="",
-        price=write_number(0),
-        source="",
-        collected_at=_NEVER,
-        created_at=_NEVER,
-        published=False,
+def withheld(feed_id: UUID, decision: Decision, round_id: int) -> WithheldPrice:
+    """What is said of a price that published nothing."""
+    return WithheldPrice(
+        feed_id=feed_id,
         round_id=round_id,
+        published=False,
         outcome=decision.outcome,
-        reason="",
         sources=decision.sources,
         confidence=write_number(decision.spread),
     )

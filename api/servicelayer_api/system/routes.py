@@ -64,7 +64,8 @@ async def descriptors_page(system: NamedDependency[SystemService]) -> Response[s
         for d in system.descriptors()
     )
     return Response(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Modules</title><h1>Modules</h1>"
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Modules</title>"
+        "<h1>Registered Services</h1>"
         "<table><thead><tr><th>Name<th>Domain<th>Layer<th>Capabilities</thead>"
         f"<tbody>{rows}</tbody></table></html>",
         media_type="text/html",

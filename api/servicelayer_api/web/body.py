@@ -158,7 +158,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _exact(digits: str) -> int:
     value = int(digits) if len(digits) <= _LONGEST_INTEGER else LARGEST_INTEGER + 1
     if abs(value) > LARGEST_INTEGER:
-        raise Invalid("an integer beyond 2^53 is not the same for every reader; write it as text")
+        raise Invalid(
+            "an integer beyond 2^53 is not the same for every reader; write an amount or a price "
+            f"with a decimal point, such as {2 * LARGEST_INTEGER}.0, and an id as text"
+        )
     return value
 
 

@@ -225,7 +225,7 @@ def parse_limit(text: str | None, default: int) -> int:
     """Read `limit`.
 
     Args:
-        text: as sent; `None` when it was not.
+        text: as sent; `None` when it was not, and empty text says no more.
         default: when it was not sent.
 
     Returns:
@@ -234,7 +234,7 @@ def parse_limit(text: str | None, default: int) -> int:
     Raises:
         Invalid: no positive integer.
     """
-    if text is None:
+    if not text:
         return default
     digits = text.lstrip("0") if _is_number(text) else ""
     if not digits:
@@ -254,7 +254,7 @@ def parse_offset(text: str | None) -> int:
     Raises:
         Invalid: negative, no integer, or beyond 999,999,999.
     """
-    if text is None:
+    if not text:
         return 0
     if not _is_number(text) or len(text.lstrip("0")) > _MAX_DIGITS:
         raise Invalid(fields=[("offset", "must be a non-negative integer")])

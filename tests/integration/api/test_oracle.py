@@ -82,11 +82,9 @@ def test_failures_are_repeated_or_not_by_their_class(
                 error,
             )
             assert stub.count(path) == attempts
-        for url in ("http://10.0.0.1/", "http://169.254.169.254/latest", "not a url"):
+        for url in ("http://10.0.0.1/", "http://169.254.169.254/latest"):
             refused = tenant.outcome(tenant.ask(tenant.source(url)))
             assert (refused["Status"], refused["Attempts"]) == ("failed", 1)
-        brew = tenant.outcome(tenant.ask(tenant.source(stub.url, method="BREW", name="brew")))
-        assert brew["Status"] == "failed"
         assert tenant.get(f"{tenant.root}/dead-letters") == []
 
 
@@ -272,3 +270,32 @@ def _audited(database_url: str) -> list[tuple[str, str, str]]:
         return [(row["resource_id"], row["action"], row["actor"]) for row in rows]
 
     return asyncio.run(read())
+
+
+def test_a_source_is_deleted_with_its_requests_unless_one_is_open(
+    database_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        source = tenant.source(f"{stub.url}/ok")
+        done = tenant.ask(source)
+        assert tenant.outcome(done)["Status"] == "succeeded"
+        slow = tenant.source(f"{stub.url}/slow/5")
+        tenant.ask(slow)
+
+        busy = tenant.client.delete(f"{tenant.root}/sources/{slow}")
+        gone = tenant.client.delete(f"{tenant.root}/sources/{source}")
+
+        assert (busy.status_code, busy.json()["code"]) == (409, "oracle-source-in-use")
+        assert gone.status_code == 204
+        assert tenant.client.delete(f"{tenant.root}/sources/{source}").status_code == 404
+        assert [each["ID"] for each in tenant.get(f"{tenant.root}/sources")] == [slow]
+        tenant.get(f"{tenant.root}/requests/{done}", 404)
+
+
+@pytest.mark.parametrize("wrong", [{"method": "FETCH"}, {"url": "ftp://a.example/"}])
+def test_a_source_that_could_never_be_asked_is_refused(
+    database_url: str, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    with serving(database_url, tmp_path) as (_, tenant):
+        body = {"name": "n", "url": "https://a.example/", **wrong}
+        tenant.post(f"{tenant.root}/sources", 400, **body)

@@ -76,8 +76,12 @@ def make_feed(served: ApiProcess) -> Iterator[Callable[..., Feed]]:
 def test_a_round_that_is_not_published_says_so(make_feed: Callable[..., Feed]) -> None:
     feed = make_feed()
     assert feed.submit(10).json()["Reason"] == "first"
-    waiting = feed.submit(10.05, 30, source="m2").json()
-    assert (waiting["ID"], waiting["Price"], waiting["Published"]) == ("", 0, False)
+    answer = feed.submit(10.05, 30, source="m2")
+    waiting = answer.json()
+    assert (answer.status_code, waiting["Published"]) == (202, False)
+    assert waiting.keys() == {
+        *("FeedID", "RoundID", "Published", "Outcome", "Sources", "Confidence")
+    }
     assert (waiting["Outcome"], waiting["RoundID"]) == ("waiting", 2)
     published = feed.submit(12, 60, source="m3").json()
     assert (published["Price"], published["Source"], published["Sources"]) == (11.025, "m3", 2)

@@ -244,7 +244,8 @@ def test_an_unknown_change_is_refused(text: str) -> None:
     "sent",
     [
         *({"name": ""}, {"name": "  "}, {"url": ""}, {"name": "x" * 300}, {"url": "x" * 9000}),
-        *({"method": "x" * 20}, {"body": "x" * 300_000}, {"result_path": "a[*]"}),
+        *({"method": "FETCH"}, {"method": "x" * 20}, {"url": "ftp://a/"}, {"url": "not a url"}),
+        *({"url": "http:///a"}, {"body": "x" * 300_000}, {"result_path": "a[*]"}),
         *({"headers": {"A": MASK}}, {"headers": {"A": "1", "a": "2"}}, {"description": "x" * 5000}),
     ],
 )
@@ -271,7 +272,7 @@ def test_masked_values_that_are_sent_back_stay_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a.com/x", "https://b.com/x", "https://a.com:444/x", "nonsense"]
+    "url", ["http://a.com/x", "https://b.com/x", "https://a.com:444/x", "https://elsewhere.example"]
 )
 def test_credentials_do_not_go_along_to_another_origin(url: str) -> None:
     for sent in ({}, {"headers": {"X-Key": "v"}}, {"body": "b"}, {"headers": {"X-Key": MASK}}):
@@ -355,3 +356,9 @@ def test_runners_show_one_of_the_tokens_when_there_are_some() -> None:
         with pytest.raises(RunnerTokenRequired):
             tokens.check(shown)
     RunnerTokens(" , ").check([])
+
+
+def test_two_spellings_of_one_name_are_one_name() -> None:
+    composed, decomposed = (_source(name=name).name for name in ("caf\u00e9", "cafe\u0301"))
+
+    assert composed == decomposed

@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType
 
 from servicelayer_api.errors import Invalid
-from servicelayer_api.web.pagination import MAX_PAGE_BYTES, PageRequest
+from servicelayer_api.web.pagination import MAX_PAGE_BYTES, PageRequest, parse_limit, parse_offset
 from servicelayer_api.web.texts import MAX_MAPPING, MAX_TEXT, Texts
 
 _LONG = "a" * (MAX_TEXT + 1)
@@ -63,3 +63,9 @@ def test_a_page_of_large_items_ends_sooner_and_goes_on(size: int, expected: int)
 
     assert len(page.items) == expected
     assert page.after == (str(expected - 1),)
+
+
+def test_a_number_that_says_nothing_is_as_if_it_were_left_out() -> None:
+    assert (parse_limit("", 25), parse_limit(None, 25), parse_offset("")) == (25, 25, 0)
+    with pytest.raises(Invalid):
+        parse_limit(" ", 25)
