@@ -58,14 +58,15 @@ class Cluster:
 
     Args:
         configuration: Where it is and how to log in.
-        qps: The most calls a second that this process makes, with bursts of twice as many.
+        qps: The most calls a second that this process makes, with bursts of twice as many; 0 for
+            as many as the API server takes.
     """
 
-    def __init__(self, configuration: Any, *, qps: float = 50.0) -> None:
+    def __init__(self, configuration: Any, *, qps: float = 0.0) -> None:
         self._configuration = configuration
         self._client = kubernetes_client.ApiClient(configuration)
         self._client.user_agent = FIELD_MANAGER
-        self._bucket = TokenBucket(rate=qps, burst=2 * qps)
+        self._bucket = TokenBucket(rate=qps, burst=2 * qps) if qps else None
         self.in_cluster = configuration.refresh_api_key_hook is not None
 
     @property
@@ -212,7 +213,8 @@ class Cluster:
             ClusterError: The last attempt's failure.
         """
         for attempt in range(1, attempts + 1):
-            await self._bucket.take()
+            if self._bucket is not None:
+                await self._bucket.take()
             try:
                 return await self._attempt(
                     method, path, body, query, content_type, timeout, largest
@@ -312,7 +314,7 @@ async def _content(response: Any, largest: int | None) -> bytes:
     return bytes(content)
 
 
-async def connect(*, qps: float = 50.0) -> Cluster:
+async def connect(*, qps: float = 0.0) -> Cluster:
     """Connect as the pod's service account, else by `KUBECONFIG` or `~/.kube/config`.
 
     Raises:

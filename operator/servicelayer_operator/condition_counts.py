@@ -1,8 +1,7 @@
-"""How many ServiceLayers have each status of each condition, as a gauge with bounded labels."""
+"""The conditions of each ServiceLayer as a gauge: 1 for the status that holds, else no sample."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,25 +16,23 @@ class ConditionCounts:
     """Keeps the gauge equal to what was last set for each resource.
 
     Args:
-        gauge: Labelled by type and status.
+        gauge: Labelled by namespace, name, type and status.
     """
 
     def __init__(self, gauge: Gauge) -> None:
         self._gauge = gauge
         self._statuses: dict[Key, dict[str, str]] = {}
-        self._counts: Counter[tuple[str, str]] = Counter()
 
     def set(self, key: Key, statuses: Mapping[str, str]) -> None:
         """Note a resource's conditions."""
-        self._count(self._statuses.get(key, {}), -1)
+        before = self._statuses.get(key, {})
+        for pair in before.items() - statuses.items():
+            self._gauge.remove(*key, *pair)
+        for pair in statuses.items() - before.items():
+            self._gauge.labels(*key, *pair).set(1)
         self._statuses[key] = dict(statuses)
-        self._count(statuses, 1)
 
     def forget(self, key: Key) -> None:
         """Take a resource out."""
-        self._count(self._statuses.pop(key, {}), -1)
-
-    def _count(self, statuses: Mapping[str, str], step: int) -> None:
-        for labels in statuses.items():
-            self._counts[labels] += step
-            self._gauge.labels(*labels).set(self._counts[labels])
+        for pair in self._statuses.pop(key, {}).items():
+            self._gauge.remove(*key, *pair)

@@ -95,8 +95,8 @@ REST_CLIENT_REQUESTS = Counter(
 )
 CONDITION = Gauge(
     "servicelayer_condition",
-    "ServiceLayers by the status of each of their conditions.",
-    ("type", "status"),
+    "1 for the status that a condition of a ServiceLayer has.",
+    ("namespace", "name", "type", "status"),
     registry=REGISTRY,
 )
 APPLIES = Counter(

@@ -8,6 +8,7 @@ write is idempotent (server-side apply, create-once, a deletion by uid, a status
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from servicelayer_operator.secret_reader import SecretView
     from servicelayer_operator.work_queue import Key
 
+_WITH_PODS = frozenset({"Deployment", "Job", "StatefulSet"})
 POLL_READY = 20.0
 POLL_UNREADY = 10.0
 _API_AGE_READY = 15.0
@@ -218,16 +220,32 @@ class Reconciler:
     async def _act(
         self, resource: ServiceLayer, key: Key, observed: Observed, plan: Plan
     ) -> list[ApplyError]:
-        """Carry the plan out; one refused object does not keep the others back."""
+        """Carry the plan out; one refused object does not keep the others back.
+
+        What pods need and what keeps strangers from them comes first, then what has pods; within
+        each the objects know nothing of each other and are written side by side.
+        """
         results: list[ApplyError | None] = []
-        for manifest in plan.apply:
-            there = observed.children.get(manifest.key) or observed.strangers.get(manifest.key)
-            reason, uid = plan.reasons[manifest.key], there.uid if there else None
-            results.append(
-                await self._applier.apply(resource, key, manifest, reason=reason, uid=uid)
+        with_pods = [item for item in plan.apply if item.key.kind in _WITH_PODS]
+        first = [item for item in plan.apply if item.key.kind not in _WITH_PODS]
+        for together in (first, with_pods):
+            results += await asyncio.gather(
+                *(self._apply(resource, key, observed, plan, item) for item in together)
             )
         results += [await self._applier.prune(key, child) for child in plan.prune]
         return [result for result in results if result is not None]
+
+    async def _apply(
+        self,
+        resource: ServiceLayer,
+        key: Key,
+        observed: Observed,
+        plan: Plan,
+        manifest: Manifest,
+    ) -> ApplyError | None:
+        there = observed.children.get(manifest.key) or observed.strangers.get(manifest.key)
+        reason, uid = plan.reasons[manifest.key], there.uid if there else None
+        return await self._applier.apply(resource, key, manifest, reason=reason, uid=uid)
 
     def _look_again(self, key: Key, gathered: _Gathered, errors: list[ApplyError]) -> _Gathered:
         """The facts after the writes: the answers are already in the cache."""
@@ -255,6 +273,8 @@ class Reconciler:
         patch = await self._write_status(key, resource.status, status)
         if patch is not None:
             for happening in transitions(resource.status, conditions):
+                tell = _log.warning if happening.type == "Warning" else _log.info
+                tell("condition_changed", reason=happening.reason, note=happening.note)
                 await self._runtime.recorder.record(resource.metadata, happening)
         self._runtime.conditions.set(key, {item.type: item.status for item in conditions})
         if patch is not None and "migration" in patch["status"]:

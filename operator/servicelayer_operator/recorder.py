@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from servicelayer_operator.resource import Metadata
 
 BUDGET = 10
+WARNING_BUDGET = 30
+BUDGET_OF_ONE = 5
 WINDOW_SECONDS = 600.0
 _LONGEST_NOTE = 1000
 _LONGEST_PREFIX = 200
@@ -54,7 +56,7 @@ class Recorder:
         self._now = now
         self._clock = clock
         self._counts: dict[str, dict[str, int]] = {}
-        self._spent: dict[str, list[float]] = {}
+        self._spent: dict[str, list[tuple[float, str]]] = {}
 
     async def record(self, about: Metadata, happening: Happening) -> None:
         """Write one event, or raise the count of the same one."""
@@ -63,7 +65,7 @@ class Recorder:
         try:
             if name in counts:
                 await self._repeat(about, happening, name, counts)
-            elif self._affords(about.uid):
+            elif self._affords(about.uid, happening):
                 await self._create(about, happening, name, counts)
             else:
                 _log.info("event_budget_spent", name=about.name, reason=happening.reason)
@@ -98,13 +100,16 @@ class Recorder:
             counts[name] = 1
             await self._cluster.create(self._body(about, happening, name))
 
-    def _affords(self, uid: str) -> bool:
+    def _affords(self, uid: str, happening: Happening) -> bool:
+        """Whether one more new event fits; a flood of one reason leaves room for the others."""
         now = self._clock()
-        spent = [when for when in self._spent.get(uid, ()) if now - when < WINDOW_SECONDS]
+        spent = [item for item in self._spent.get(uid, ()) if now - item[0] < WINDOW_SECONDS]
         self._spent[uid] = spent
-        if len(spent) >= BUDGET:
+        same = sum(reason == happening.reason for _, reason in spent)
+        limit = BUDGET if happening.type == "Normal" else WARNING_BUDGET
+        if len(spent) >= limit or same >= BUDGET_OF_ONE:
             return False
-        spent.append(now)
+        spent.append((now, happening.reason))
         return True
 
     def _body(self, about: Metadata, happening: Happening, name: str) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         identity: Who this process is, in the Lease and in events.
         watch_server_timeout: How long the API server keeps a watch open.
         watch_stall_seconds: How long a watch may be silent before liveness fails.
-        api_qps: The most calls a second to the API server.
+        api_qps: The most calls a second to the API server; 0 for no limit of its own, since the
+            server has priority and fairness, and its 429 is honoured.
         api_url: Pattern of the operand's base URL with `{name}` and `{namespace}`; empty for the
             Service inside the cluster, and for the API server's proxy outside of it.
     """
@@ -67,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 8
     watch_server_timeout: int = 300
     watch_stall_seconds: float = 180.0
-    api_qps: float = 50.0
+    api_qps: float = 0.0
     api_url: str = ""
 
     @property
@@ -111,7 +112,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         watch_stall_seconds=read.number(
             "WATCH_STALL_SECONDS", defaults.watch_stall_seconds, least=5.0
         ),
-        api_qps=read.number("API_QPS", defaults.api_qps, least=1.0),
+        api_qps=read.number("API_QPS", defaults.api_qps, least=0.0),
         api_url=read.pattern("API_URL", defaults.api_url),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from servicelayer_operator.errors import AlreadyExistsError, ForbiddenError, NotFoundError
 from servicelayer_operator.happenings import Happening
-from servicelayer_operator.recorder import BUDGET, WINDOW_SECONDS, Recorder
+from servicelayer_operator.recorder import BUDGET, WARNING_BUDGET, WINDOW_SECONDS, Recorder
 from servicelayer_operator.resource import Metadata
 from support.fake_clock import FakeClock
 
@@ -97,18 +97,31 @@ async def test_an_expired_event_is_written_anew(events: Events, clock: FakeClock
 
 async def test_a_broken_resource_cannot_flood_the_cluster(events: Events, clock: FakeClock) -> None:
     told = recorder(events, clock)
-    for number in range(3 * BUDGET):
-        await told.record(SHOP, Happening("Warning", "Broken", "Check", f"fault {number}"))
-    assert len(events.live) == BUDGET
+    for number in range(90):
+        await told.record(SHOP, Happening("Warning", f"Broken{number % 18}", "Check", f"{number}"))
+        await told.record(SHOP, Happening("Normal", f"Fine{number % 18}", "Check", f"{number}"))
+    assert len(events.live) == WARNING_BUDGET
     await clock.advance(WINDOW_SECONDS + 1)
     await told.record(SHOP, SHUT)
-    assert len(events.live) == BUDGET + 1
+    assert len(events.live) == WARNING_BUDGET + 1
+
+
+async def test_no_reason_and_no_progress_uses_up_what_a_warning_needs(
+    events: Events, clock: FakeClock
+) -> None:
+    told = recorder(events, clock)
+    for number in range(3 * BUDGET):
+        await told.record(SHOP, Happening("Warning", "FieldConflict", "Apply", f"{number}"))
+        await told.record(SHOP, Happening("Normal", f"Step{number}", "Apply", f"{number}"))
+    assert len(events.live) == BUDGET
+    await told.record(SHOP, SHUT)
+    assert "DatabaseUnreachable" in {event["reason"] for event in events.live.values()}
 
 
 async def test_another_resource_has_a_budget_of_its_own(events: Events, clock: FakeClock) -> None:
     told = recorder(events, clock)
     for number in range(BUDGET):
-        await told.record(SHOP, Happening("Warning", "Broken", "Check", f"fault {number}"))
+        await told.record(SHOP, Happening("Warning", f"Broken{number}", "Check", f"{number}"))
     await told.record(Metadata(name="other", namespace="trade", uid="u-2"), SHUT)
     assert len(events.live) == BUDGET + 1
 

@@ -78,7 +78,7 @@ def test_every_variable_is_read() -> None:
         ("WORKERS", "0"),
         ("WORKERS", "1000"),
         ("WATCH_SERVER_TIMEOUT", "1"),
-        ("API_QPS", "0"),
+        ("API_QPS", "-1"),
         ("API_URL", "http://{host}"),
         ("API_URL", "http://{"),
     ],
