@@ -140,16 +140,21 @@ def test_limit_is_a_positive_integer_cut_to_five_hundred(text: str | None, limit
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "00", "-1", "+1", "1.0", "1e2", " 1", "x", "\N{ARABIC-INDIC DIGIT ONE}"]
+    "text", ["0", "00", "-1", "+1", "1.0", "1e2", " 1", "x", "\N{ARABIC-INDIC DIGIT ONE}"]
 )
 def test_what_is_no_positive_integer_is_no_limit(text: str) -> None:
     with pytest.raises(Invalid):
         parse_limit(text, 25)
 
 
+def test_a_limit_or_offset_that_is_left_empty_is_none() -> None:
+    assert parse_limit("", 25) == parse_limit(None, 25) == 25
+    assert parse_offset("") == 0
+
+
 def test_offset_is_zero_or_more() -> None:
     assert parse_offset(None) == 0
     assert parse_offset("100000") == 100_000
-    for text in ("", "-1", "x", "1" * 10):
+    for text in ("-1", "x", "1" * 10):
         with pytest.raises(Invalid):
             parse_offset(text)
