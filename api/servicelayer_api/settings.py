@@ -86,7 +86,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "auto"
     database_timeout: Annotated[
-        Duration, Meta(gt=0, description="Longest time a single statement may take")
+        Duration,
+        Meta(
+            gt=0,
+            description="Longest time a single statement may take, locks that it waits for "
+            "included; a request may wait another 5 s for a connection",
+        ),
     ] = 10.0
     migrate: Annotated[
         bool, Meta(description="Run pending migrations when serving starts; off under the operator")

@@ -20,10 +20,12 @@ import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from multiprocessing.synchronize import Event
 
 ADDRESS = "127.0.0.2"
 _MIB = 1024 * 1024
 _GIVE_UP = 5.0
+_PREPARE = 60.0
 
 
 class Target(NamedTuple):
@@ -50,12 +52,14 @@ class Attack(NamedTuple):
         title: For the table.
         run: Does it.
         logs_in: Whether the honest client logs in meanwhile, instead of listing accounts.
+        prepare: What must be there before it begins.
     """
 
     name: str
     title: str
     run: Callable[[Target], Awaitable[None]]
     logs_in: bool = False
+    prepare: Callable[[Target], Awaitable[None]] | None = None
 
 
 async def _open(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -159,9 +163,13 @@ async def _random_paths(target: Target) -> None:
     await _send(target, 16, "POST", lambda: f"/{secrets.token_hex(200)}", lambda: b"")
 
 
-async def _large_lists(target: Target) -> None:
-    """Fill a tenant with the largest accounts that are taken, then list them over and over."""
-    headers = {**target.headers, "x-tenant-id": "tenant-of-large-accounts"}
+def _crowded(target: Target) -> dict[str, str]:
+    return {**target.headers, "x-tenant-id": "tenant-of-large-accounts"}
+
+
+async def _fill(target: Target) -> None:
+    """Fill a tenant with the largest accounts that are taken."""
+    headers = _crowded(target)
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{target.port}", headers=headers, timeout=60, trust_env=False
     ) as client:
@@ -171,7 +179,10 @@ async def _large_lists(target: Target) -> None:
                 for _ in range(60):
                     await client.post("/accounts", json={"owner": "o" * size})
                 break
-    await _send(target, 4, "GET", lambda: "/accounts", lambda: b"", headers)
+
+
+async def _large_lists(target: Target) -> None:
+    await _send(target, 4, "GET", lambda: "/accounts", lambda: b"", _crowded(target))
 
 
 ATTACKS = (
@@ -181,7 +192,7 @@ ATTACKS = (
     Attack("large-logins", "97 logins of 4 MiB at once", _large_logins),
     Attack("brackets", "6 logins of 4 MiB of `[` at once", _brackets),
     Attack("brackets-inside", "the same with a credential", _brackets_with_credential),
-    Attack("large-lists", "60 accounts as large as is taken, listed", _large_lists),
+    Attack("large-lists", "60 accounts as large as is taken, listed", _large_lists, prepare=_fill),
     Attack("fresh-names", "80 logins at once, fresh names", _fresh_names, logs_in=True),
     Attack(
         "wrong-passwords", "wrong passwords for somebody's name", _wrong_passwords, logs_in=True
@@ -190,12 +201,17 @@ ATTACKS = (
 )
 
 
-def _main(name: str, target: Target) -> None:
+def _main(name: str, target: Target, began: Event) -> None:
     (attack,) = [one for one in ATTACKS if one.name == name]
-    asyncio.run(_bounded(attack, target))
+    asyncio.run(_bounded(attack, target, began))
 
 
-async def _bounded(attack: Attack, target: Target) -> None:
+async def _bounded(attack: Attack, target: Target, began: Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        if attack.prepare is not None:
+            async with asyncio.timeout(_PREPARE):
+                await attack.prepare(target)
+    began.set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(target.seconds + 10):
             await attack.run(target)
@@ -203,10 +219,13 @@ async def _bounded(attack: Attack, target: Target) -> None:
 
 @contextmanager
 def under(attack: Attack, target: Target) -> Generator[None]:
-    """Run an attack beside what the caller does."""
-    process = multiprocessing.get_context("spawn").Process(target=_main, args=(attack.name, target))
+    """Run an attack beside what the caller does, from when it has begun."""
+    context = multiprocessing.get_context("spawn")
+    began = context.Event()
+    process = context.Process(target=_main, args=(attack.name, target, began))
     process.start()
     try:
+        began.wait(2 * _PREPARE)
         yield
     finally:
         process.terminate()
