@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 
 from servicelayer_api.db import Database
-from servicelayer_api.db.leases import LeaseLost, acquire_lease, release_lease, require_lease
+from servicelayer_api.db.leases import Lease, LeaseLost, acquire_lease, release_lease, require_lease
 from servicelayer_api.errors import Invalid, Unavailable
 from servicelayer_api.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
 
 @pytest.fixture
@@ -126,6 +127,29 @@ async def test_a_lease_has_one_holder_until_it_expires(database: Database) -> No
         await require_lease(connection, taken)
         with pytest.raises(LeaseLost):
             await require_lease(connection, held)
+
+
+async def test_a_lease_that_was_lost_and_won_again_is_another_one(database: Database) -> None:
+    """What the same process holds from before has no part in it: only the token tells."""
+    first, second = new_id(), new_id()
+    async with database.connection() as connection:
+
+        async def take(holder: UUID) -> Lease:
+            await connection.execute("UPDATE leases SET expires_at = '-infinity'")
+            taken = await acquire_lease(connection, "work", holder, 60)
+            assert taken is not None
+            return taken
+
+        old = await take(first)
+        await take(second)
+        new = await take(first)
+
+        assert (old.holder, new.fencing_token) == (new.holder, old.fencing_token + 2)
+        with pytest.raises(LeaseLost):
+            await require_lease(connection, old)
+        await release_lease(connection, old)
+        assert await acquire_lease(connection, "work", second, 60) is None
+        await require_lease(connection, new)
 
 
 async def test_a_released_lease_is_free_at_once(database: Database) -> None:

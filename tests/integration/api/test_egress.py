@@ -127,6 +127,41 @@ async def test_a_connection_that_went_elsewhere_is_dropped(guarded: Guarded) -> 
     assert seen == []
 
 
+@pytest.mark.parametrize(
+    ("scheme", "elsewhere", "said"),
+    [
+        ("http", True, b""),
+        ("https", False, b"this is no TLS\r\n"),
+        ("http", False, b"this is no HTTP\r\n\r\n"),
+    ],
+)
+async def test_a_connection_is_closed_when_what_it_was_made_for_fails(
+    guarded: Guarded, scheme: str, said: bytes, *, elsewhere: bool
+) -> None:
+    closed = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say something and wait, for as long as the other side keeps the connection."""
+        writer.write(said)
+        try:
+            while await reader.read(4096):
+                pass
+        except ConnectionError:
+            pass
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    async with server:
+        guarded.world.ports[PUBLIC] = server.sockets[0].getsockname()[1]
+        if elsewhere:
+            guarded.world.claims[PUBLIC] = "127.0.0.1"
+        with pytest.raises((EgressRefused, EgressFailed)):
+            await guarded.egress.request("GET", f"{scheme}://{HOST}/")
+        # Before the client itself is closed.
+        await asyncio.wait_for(closed.wait(), 30)
+
+
 async def test_the_second_address_is_tried_when_the_first_does_not_answer(
     guarded: Guarded,
 ) -> None:
