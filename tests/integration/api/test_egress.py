@@ -17,6 +17,7 @@ from servicelayer_api.egress import Answer, Egress, EgressFailed, EgressRefused,
 from support.guarded_egress import OK, Guarded, failure, guard
 from support.hostile_targets import HOST, PUBLIC, PUBLIC_V6, Case, cases
 from support.outside_world import answering, serving
+from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -159,7 +160,7 @@ async def test_a_connection_is_closed_when_what_it_was_made_for_fails(
         with pytest.raises((EgressRefused, EgressFailed)):
             await guarded.egress.request("GET", f"{scheme}://{HOST}/")
         # Before the client itself is closed.
-        await asyncio.wait_for(closed.wait(), 30)
+        await asyncio.wait_for(closed.wait(), patience(30))
 
 
 async def test_the_second_address_is_tried_when_the_first_does_not_answer(

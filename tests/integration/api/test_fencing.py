@@ -21,6 +21,7 @@ import pytest
 from support.api_server import running_api
 from support.gas import Bank, Gas, run_sql
 from support.local_http import LocalHttp, send_json
+from support.patience import patience
 from support.shared_api import own_database
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Outside(LocalHttp):
     def wait_asked(self, times: int) -> None:
         """Wait until it was asked so often."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.asked >= times, LIMIT), self.asked
+            assert self._changed.wait_for(lambda: self.asked >= times, patience(LIMIT)), self.asked
 
     def answer(self, place: int, body: dict[str, Any]) -> None:
         """Answer the question of this place."""
@@ -66,7 +67,7 @@ class Outside(LocalHttp):
             self.asked += 1
             self._changed.notify_all()
             # Whoever asks a third time asks too much; a test would fail on the count.
-            known = self._changed.wait_for(lambda: self._answers[min(place, 1)], LIMIT)
+            known = self._changed.wait_for(lambda: self._answers[min(place, 1)], patience(LIMIT))
         if known:
             send_json(request, 200, known)
 
@@ -105,7 +106,7 @@ def overtaken(
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + patience(LIMIT)
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
@@ -215,7 +216,7 @@ async def _met(dsn: str, first: ApiProcess, outside: Outside) -> int:
             await holder.execute("SELECT id FROM gas_accounts FOR UPDATE")
             outside.answer(0, {"done": True, "success": False, "message": "first"})
             first.signal(signal.SIGCONT)
-            deadline = time.monotonic() + LIMIT
+            deadline = time.monotonic() + patience(LIMIT)
             while True:
                 blocked = await holder.fetchval(
                     "SELECT pid FROM pg_stat_activity "
@@ -233,7 +234,7 @@ async def _idle(dsn: str, backend: int) -> None:
     """Wait until a database connection has ended what it was at."""
     watcher = await asyncpg.connect(dsn)
     try:
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + patience(LIMIT)
         while await watcher.fetchval(
             "SELECT state <> 'idle' FROM pg_stat_activity WHERE pid = $1", backend
         ):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from support.api_server import TENANT, TOKEN
-from support.gas import WALLET, Bank, Gas, as_user, code, open_bank, run_sql
+from support.gas import WALLET, Bank, Gas, as_user, code, open_bank, run_script, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from servicelayer_api.local_postgres import LocalPostgres
 
+DEPOSITS_MIGRATION = next((Path(__file__).parents[3] / "migrations").glob("*_chain_deposits.sql"))
 LARGEST = "92233720368.54775807"
 
 
@@ -83,6 +85,28 @@ def test_chain_transaction_is_credited_once_in_all_tenants(bank: Bank) -> None:
         assert other.figures[0] == 0
         # An id that somebody made up is the tenant's own.
         assert other.deposit(1, tx_id=f"own-{gas.id}").status_code == 200
+
+
+def test_the_migration_lets_what_was_credited_twice_stay_and_stops_the_third(bank: Bank) -> None:
+    gas, opaque = Gas(bank), Gas(bank)
+    digits = gas.id.replace("-", "") * 2
+    gas.deposit(1, tx_id=digits)
+    opaque.deposit(1, tx_id=f"dep-{opaque.id}")
+    own = "UPDATE gas_transactions SET deposit_key = $2 WHERE gas_account_id = $1::uuid"
+    with bank.api.client(**{"x-tenant-id": "tenant-y"}) as http:
+        other = Gas(Bank(bank.api, http, bank.dsn))
+        other.deposit(1, tx_id=f"own-{gas.id}")
+        # As both tenants had it before, and an id that was kept with its 0x.
+        run_sql(bank.dsn, "DROP INDEX gas_chain_deposits_once")
+        run_sql(bank.dsn, own, other.id, digits)
+        run_sql(bank.dsn, own, opaque.id, f"0xdep-{opaque.id}")
+        run_script(bank.dsn, DEPOSITS_MIGRATION.read_text())
+
+        for again in (gas, other):
+            again.deposit(1, tx_id=f"0x{digits}")
+            assert again.figures[0] == 1
+    assert opaque.deposit(1, tx_id=f"0xDEP-{opaque.id}").status_code == 200
+    assert opaque.figures[0] == 1
 
 
 @pytest.mark.parametrize("spelling", ["0x{0}", "{0}", "0X{0}", " {0} "])
