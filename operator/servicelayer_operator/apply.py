@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from servicelayer_operator import observability
+from servicelayer_operator.contests import Contests
 from servicelayer_operator.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -35,7 +36,7 @@ from servicelayer_operator.observed import ApplyError, ChildFact, fingerprint, o
 from servicelayer_operator.plan import Applied, differences, is_subset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from servicelayer_operator.cluster import Cluster
     from servicelayer_operator.facts import FactStore
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from servicelayer_operator.work_queue import Key
 
 ISSUED = "cert-manager.io/certificate-name"
+CONTESTED = "Contested"
+_CONTESTED = (
+    "it is written again and again under this operator's name; does a second operator serve this "
+    "namespace? Stop one of them"
+)
 _LONGEST_MESSAGE = 500
 _TRIES = 3
 _MAX_FIELDS = 12
@@ -59,9 +65,17 @@ class Applier:
         cluster: The API.
         facts: Told of every answer at once, before the watch is.
         recorder: Told of conflicts.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, cluster: Cluster, facts: FactStore, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        facts: FactStore,
+        recorder: Recorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self._contests = Contests(clock)
         self._cluster = cluster
         self._facts = facts
         self._recorder = recorder
@@ -76,7 +90,8 @@ class Applier:
 
     def forget(self, key: Key) -> None:
         """Drop the memory of a ServiceLayer that is gone."""
-        self._memory.pop(key, None)
+        for child in self._memory.pop(key, {}):
+            self._contests.forget((key.namespace, child))
 
     async def verify(
         self, key: Key, desired: Sequence[Manifest], children: Mapping[ObjectKey, ChildFact]
@@ -162,6 +177,8 @@ class Applier:
             uid: The object that is meant; None when it is to be made.
         """
         place = (key.namespace, manifest.key)
+        if self._is_contested(key, manifest):
+            return ApplyError(key=manifest.key, reason=CONTESTED, message=_CONTESTED)
         # Two ServiceLayers that want one name: the second must see what the first has made.
         async with self._making.setdefault(place, asyncio.Lock()):
             before = self._facts.child(*place)
@@ -188,6 +205,16 @@ class Applier:
             observability.DRIFT_REPAIRS.labels(kind).inc()
         _log.info("applied", child=str(manifest.key), result=result, reason=reason)
         return None
+
+    def _is_contested(self, key: Key, manifest: Manifest) -> bool:
+        """Whether what we wrote keeps coming back with another hash under our name."""
+        written = self.memory(key).get(manifest.key)
+        there = self._facts.child(key.namespace, manifest.key)
+        if written is None or there is None or written.hash != manifest.hash:
+            return False
+        if there.applied_hash in {"", manifest.hash}:
+            return False
+        return self._contests.lost((key.namespace, manifest.key))
 
     async def prune(self, key: Key, child: ChildFact) -> ApplyError | None:
         """Delete one object that is not wanted any more."""

@@ -150,6 +150,8 @@ def _refused_writes(situation: Situation) -> Verdict | None:
 
 
 def _write_reason(error: ApplyError) -> str:
+    if error.reason == "Contested":
+        return error.reason
     if "exceeded quota" in error.message:
         return "QuotaExceeded"
     return "ApplyRefused" if error.terminal else "ApplyFailed"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from servicelayer_operator import observability
+from servicelayer_operator.apply import CONTESTED
 from servicelayer_operator.checks import Condition, run_checks
 from servicelayer_operator.errors import ClusterError, NotFoundError
 from servicelayer_operator.happenings import on_invalid, transitions
@@ -232,8 +233,12 @@ class Reconciler:
             results += await asyncio.gather(
                 *(self._apply(resource, key, observed, plan, item) for item in together)
             )
-        results += [await self._applier.prune(key, child) for child in plan.prune]
-        return [result for result in results if result is not None]
+        errors = [result for result in results if result is not None]
+        if any(error.reason == CONTESTED for error in errors):
+            # What seems to be of no use here is what the other operator wants.
+            return errors
+        pruned = [await self._applier.prune(key, child) for child in plan.prune]
+        return [*errors, *(error for error in pruned if error is not None)]
 
     async def _apply(
         self,
@@ -269,6 +274,9 @@ class Reconciler:
         now = self._runtime.now()
         observed, desired = gathered.observed, gathered.desired
         conditions = run_checks(resource, desired, observed, plan, now)
+        if _is_contested(resource.status) and any(item.reason == CONTESTED for item in conditions):
+            # It is told; the other operator's words are not overwritten by ours for ever.
+            return POLL_UNREADY
         status = build_status(resource, desired, conditions, observed, plan, now)
         patch = await self._write_status(key, resource.status, status)
         if patch is not None:
@@ -322,6 +330,10 @@ def _usable(secret: SecretView, kept: SecretState) -> SecretFact | None:
     """The Secret's fact; None when it is missing or a stranger's."""
     taken = secret.child is not None and secret.child.key in kept.strangers
     return secret.fact if secret.fact.exists and not taken else None
+
+
+def _is_contested(status: Mapping[str, Any]) -> bool:
+    return any(item.get("reason") == CONTESTED for item in status.get("conditions") or ())
 
 
 def _is_ready(status: Mapping[str, Any]) -> bool:

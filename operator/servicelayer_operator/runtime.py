@@ -52,7 +52,7 @@ class Runtime:
         self.facts = FactStore()
         self.intake = Intake(self.queue, self.facts)
         self.recorder = Recorder(cluster, settings.identity, now=now, clock=clock)
-        self.applier = Applier(cluster, self.facts, self.recorder)
+        self.applier = Applier(cluster, self.facts, self.recorder, clock)
         self.secrets = SecretReader(cluster, clock)
         self.probe = ApiProbe(cluster, url, clock)
         self.activity = WatchActivity(clock)

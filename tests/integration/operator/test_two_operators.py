@@ -74,3 +74,11 @@ def test_in_steady_state_only_the_lease_is_written(scene: Scene) -> None:
     fresh = scene.writes()[writes:]
     assert fresh
     assert set(fresh) == {"update leases/servicelayer-operator"}
+
+
+@pytest.mark.timeout(180)
+def test_two_operators_that_fight_over_a_resource_tell_it_and_stop(scene: Scene) -> None:
+    for image in ("servicelayer-api:one", "servicelayer-api:two"):
+        scene.started(DEFAULT_API_IMAGE=image)
+    scene.create()
+    scene.until("told", lambda: "Contested" in {event["reason"] for event in scene.events()}, 90)
