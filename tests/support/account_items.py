@@ -86,6 +86,13 @@ class Items:
         return self._own("oracle/sources", {"name": "item", "url": "https://example.com/"})
 
     @cached_property
+    def disabled_source(self) -> str:
+        """Id of an oracle's source that may be deleted."""
+        made = self._own("oracle/sources", {"name": "off", "url": "https://example.com/"})
+        run_sql(self._dsn, "UPDATE oracle_sources SET enabled = false WHERE id = $1::uuid", made)
+        return made
+
+    @cached_property
     def request(self) -> str:
         """Id of an oracle's request that failed and may be retried."""
         return self._failed_request("NULL")
@@ -222,7 +229,8 @@ _PLACES: Final[dict[str, dict[str, _Item]]] = {
         ),
         _PRICE,
     ),
-    **dict.fromkeys(("getOracleSource", "changeOracleSource", "deleteOracleSource"), _SOURCE),
+    **dict.fromkeys(("getOracleSource", "changeOracleSource"), _SOURCE),
+    "deleteOracleSource": {"source_id": lambda i: i.disabled_source},
     **dict.fromkeys(("getOracleRequest", "changeOracleRequest"), _REQUEST),
     **dict.fromkeys(("redriveOracleDeadLetter", "deleteOracleDeadLetter"), _DEAD),
     **dict.fromkeys(

@@ -20,7 +20,10 @@ class SourceExists(Conflict):
 
 
 class SourceInUse(Conflict):
-    """Requests to the data source are open: wait for them, or fail them, before it is deleted."""
+    """The data source is enabled, or requests to it are open.
+
+    Before it is deleted, disable it, then wait for its requests or fail them.
+    """
 
     code = "oracle-source-in-use"
     title = "Data source in use"

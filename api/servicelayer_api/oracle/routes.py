@@ -121,7 +121,9 @@ async def change_source(
     "/accounts/{account_id:str}/oracle/sources/{source_id:str}",
     operation_id="deleteOracleSource",
     summary="Delete a data source with the requests that were made to it",
-    description="Refused with 409 while one of its requests is pending or running.",
+    description=(
+        "Refused with 409 while it is enabled, or one of its requests is pending or running."
+    ),
     tags=["oracle"],
     responses={409: ResponseSpec(None, generate_examples=False, description="In use")},
     opt=_WRITE,

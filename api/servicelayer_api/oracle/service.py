@@ -159,7 +159,7 @@ class Oracle:
             AccountNotFound: As `add_source`.
             AccountSuspended: As `add_source`.
             SourceNotFound: The account has none of this id.
-            SourceInUse: One of its requests is pending or running.
+            SourceInUse: It is enabled, or one of its requests is pending or running.
         """
         async with self._database.transaction() as connection:
             source = await self._accounts.reach_item(
@@ -167,6 +167,9 @@ class Oracle:
             )
             if source is None:
                 raise SourceNotFound("data source not found")
+            if source.enabled:
+                # Nobody's next request may meet a source that has just gone: first it is disabled.
+                raise SourceInUse('disable the data source first: PATCH it with {"enabled": false}')
             if not await store.delete_source(connection, source.id):
                 raise SourceInUse("requests to the data source are open")
             await self._audit.record_of(

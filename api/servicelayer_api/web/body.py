@@ -21,6 +21,7 @@ import msgspec
 from litestar.dto import AbstractDTO
 
 from servicelayer_api.errors import Invalid, UnsupportedMedia
+from servicelayer_api.web.faults import read_fault
 from servicelayer_api.web.texts import Texts
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from litestar.openapi.spec import Reference, Schema
     from litestar.typing import FieldDefinition
 
-_AT = re.compile(r" - at `(?P<key>key in )?`?\$?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
 _TRAILING = re.compile(r"trailing characters \(byte (?P<end>\d+)\)$")
 
 MAX_DEPTH = 64
@@ -68,7 +66,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         value, raw = _decode_first(raw, decoder)
     except msgspec.ValidationError as exc:
-        raise Invalid(fields=[_fault(str(exc))]) from exc
+        raise Invalid(fields=[read_fault(str(exc))]) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise Invalid("the body is not valid JSON") from exc
     except RecursionError as exc:
@@ -195,18 +193,6 @@ _QUICK = json.JSONDecoder(object_pairs_hook=_note_keys, parse_constant=_refuse_c
 _CAREFUL = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_exact, parse_constant=_refuse_constant
 )
-
-
-def _fault(text: str) -> tuple[str, str]:
-    """Turn msgspec's sentence into a field's path and what is wrong with it."""
-    at = _AT.search(text)
-    path = at["path"].lstrip(".") if at else ""
-    said = text[: at.start()] if at else text
-    for pattern, message in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
-        if found := pattern.search(said):
-            name = found["name"]
-            return (f"{path}.{name}" if path else name), message
-    return path or "body", (said[:1].lower() + said[1:]).replace("`", "")
 
 
 def _refuse_other_media(content_type: str, encoding: str) -> None:

@@ -272,7 +272,7 @@ def _audited(database_url: str) -> list[tuple[str, str, str]]:
     return asyncio.run(read())
 
 
-def test_a_source_is_deleted_with_its_requests_unless_one_is_open(
+def test_a_disabled_source_is_deleted_with_its_requests_unless_one_is_open(
     database_url: str, tmp_path: Path, stub: Stub
 ) -> None:
     with serving(database_url, tmp_path) as (_, tenant):
@@ -282,10 +282,15 @@ def test_a_source_is_deleted_with_its_requests_unless_one_is_open(
         slow = tenant.source(f"{stub.url}/slow/5")
         tenant.ask(slow)
 
+        enabled = tenant.client.delete(f"{tenant.root}/sources/{source}")
+        for each in (slow, source):
+            tenant.patch(f"{tenant.root}/sources/{each}", enabled=False)
         busy = tenant.client.delete(f"{tenant.root}/sources/{slow}")
         gone = tenant.client.delete(f"{tenant.root}/sources/{source}")
 
-        assert (busy.status_code, busy.json()["code"]) == (409, "oracle-source-in-use")
+        for answer in (enabled, busy):
+            assert (answer.status_code, answer.json()["code"]) == (409, "oracle-source-in-use")
+        assert "disable the data source first" in enabled.json()["detail"]
         assert gone.status_code == 204
         assert tenant.client.delete(f"{tenant.root}/sources/{source}").status_code == 404
         assert [each["ID"] for each in tenant.get(f"{tenant.root}/sources")] == [slow]
