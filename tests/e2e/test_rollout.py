@@ -53,7 +53,8 @@ def test_no_request_fails_while_a_new_image_rolls_out(stage: Stage, served: Laye
 
 def test_one_of_two_hosts_answers_at_any_time_while_the_host_changes(served: Layer) -> None:
     old, new = "neo.e2e.test", "neo-two.e2e.test"
-    makers = [served.clients(host=new), served.clients(host=old)]
+    # The old one first: when it has gone, the switch has been made, and the new one must answer.
+    makers = [served.clients(host=old), served.clients(host=new)]
 
     def client() -> httpx.Client:
         return httpx.Client(transport=Either(makers), base_url="http://either")
