@@ -91,6 +91,10 @@ bench-attack: setup ## Attacks from the loopback with an honest client beside ea
 bench-faults: setup ## Ledger, deposits and replicas under crashes, full size: FAULTS="--quick"
 	@$(PY) -m load.faults $(FAULTS)
 
+.PHONY: mutants
+mutants: setup ## Single edits that the tests must catch: MUTANTS="leases.py"
+	@$(PY) -m mutants $(MUTANTS)
+
 ##@ Upkeep
 .PHONY: docs
 docs: setup ## Write the generated reference pages anew

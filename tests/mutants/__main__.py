@@ -1,0 +1,123 @@
+"""`make mutants`: make each edit of the catalogue in a copy, and see that its tests fail.
+
+A mutant is caught when the tests ran and one failed; a test run that could not start counts as
+nothing. The tests are run once without any edit before, so that a test that fails anyway catches
+nothing. Never part of CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+_FAILED = 1
+_LIMIT = 600
+
+
+def main() -> int:
+    """Run the catalogue, or the mutants whose file or edit holds a word."""
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only mutants whose file or edit holds one")
+    parser.add_argument("--no-baseline", action="store_true", help="leave the first run out")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTANTS if _is_meant(m, arguments.words)]
+    faults = [fault for mutant in chosen if (fault := _unusable(mutant))]
+    for fault in faults:
+        print(fault)
+    if faults:
+        return 2
+    with tempfile.TemporaryDirectory(prog := "servicelayer-mutants") as folder:
+        copy = Path(folder) / prog
+        _copy(copy)
+        if not arguments.no_baseline and not _passes_unchanged(copy, chosen):
+            return 2
+        return _hunt(copy, chosen)
+
+
+def _hunt(copy: Path, chosen: list[Mutant]) -> int:
+    survivors: list[str] = []
+    for number, mutant in enumerate(chosen, 1):
+        began = time.monotonic()
+        caught = _is_caught(copy, mutant)
+        word = "caught" if caught else "SURVIVED"
+        seconds = time.monotonic() - began
+        print(f"[{number}/{len(chosen)}] {word:8} {seconds:5.1f} s  {_name(mutant)}", flush=True)
+        if not caught:
+            survivors.append(_name(mutant))
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught")
+    return _FAILED if survivors else 0
+
+
+def _is_meant(mutant: Mutant, words: list[str]) -> bool:
+    return not words or any(word in mutant.file or word in mutant.before for word in words)
+
+
+def _unusable(mutant: Mutant) -> str:
+    text = (ROOT / mutant.file).read_text(encoding="utf-8")
+    count = text.count(mutant.before)
+    return "" if count == 1 else f"{_name(mutant)}: stands {count} times, not once"
+
+
+def _name(mutant: Mutant) -> str:
+    line = next(line.strip() for line in mutant.before.splitlines() if line.strip())
+    return f"{mutant.file}: {line[:70]}"
+
+
+def _copy(target: Path) -> None:
+    """Copy what git knows of, as it lies here, with an environment of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        source, place = ROOT / name, target / name
+        if source.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, place)
+    subprocess.run([str(target / ".ci" / "setup")], check=True, stdout=subprocess.DEVNULL)
+
+
+def _passes_unchanged(copy: Path, chosen: list[Mutant]) -> bool:
+    for tests in sorted({mutant.tests for mutant in chosen}):
+        code = _run(copy, tests)
+        if code != 0:
+            print(f"without any edit pytest ends with {code}: {tests}")
+            return False
+    return True
+
+
+def _is_caught(copy: Path, mutant: Mutant) -> bool:
+    place = copy / mutant.file
+    text = place.read_text(encoding="utf-8")
+    place.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+    try:
+        return _run(copy, mutant.tests) == _FAILED
+    finally:
+        place.write_text(text, encoding="utf-8")
+
+
+def _run(copy: Path, tests: str) -> int:
+    command = [
+        *(str(copy / ".venv" / "bin" / "python"), "-m", "pytest", "-q", "-x", "--no-header"),
+        *("-p", "no:cacheprovider", "--tb=native", *shlex.split(tests)),
+    ]
+    try:
+        return subprocess.run(
+            command, cwd=copy, capture_output=True, check=False, timeout=_LIMIT
+        ).returncode
+    except subprocess.TimeoutExpired:
+        # A program that hangs for good is no pass either.
+        return _FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
