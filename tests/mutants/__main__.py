@@ -35,8 +35,8 @@ def main() -> int:
         print(fault)
     if faults:
         return 2
-    with tempfile.TemporaryDirectory(prog := "servicelayer-mutants") as folder:
-        copy = Path(folder) / prog
+    with tempfile.TemporaryDirectory(prefix="servicelayer-mutants-") as folder:
+        copy = Path(folder) / "copy"
         _copy(copy)
         if not arguments.no_baseline and not _passes_unchanged(copy, chosen):
             return 2

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from servicelayer_api.audit import signing as audit_signing
-from servicelayer_api.crypto.envelope import DataKey, KeyEncryptionKey
+from servicelayer_api.crypto.envelope import DataKey, KeyEncryptionKey, data_key_of
 from servicelayer_api.crypto.signing import SigningKey
 from servicelayer_api.datafeeds.signing import round_keys
 from servicelayer_api.settings import Secret, Settings
@@ -64,7 +64,9 @@ def test_a_sealed_value_opens() -> None:
         "91b7aacfd68a557e0d6c7fd1da5e6e29c9b2828658e2"
     )
     key = DataKey(KEY, KEY_ID, OWNER, VERSION)
+    assert data_key_of(sealed) == KEY_ID
     assert key.open(sealed, "secret|context") == b"the value"
+    assert key.seal(b"the value", "secret|context")[:17] == sealed[:17]
 
 
 def test_the_keys_of_the_audit_log_stay_what_they_are() -> None:
