@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, override
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
 pytest_plugins = ["support.cluster_fixtures"]
+
+# A property holds or does not, however busy the machine is: no example is timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 ONE_CLUSTER = "the one cluster"

@@ -92,7 +92,7 @@ def by_minutes(schedule: Schedule, moment: datetime, most: int) -> datetime | No
     return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FIELDS, st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))  # noqa: DTZ001 - UTC below
 def test_jumping_fields_finds_what_a_search_finds(
     fields: tuple[str, ...], moment: datetime

@@ -99,7 +99,7 @@ def test_the_examples_of_the_rfc_are_reproduced(vector: Vector) -> None:
     assert ecvrf.verify(public, alpha, proof) == output
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.binary(min_size=32, max_size=32), alpha=st.binary(max_size=300))
 def test_what_a_key_proves_is_accepted_and_always_the_same(seed: bytes, alpha: bytes) -> None:
     key = VrfKey(seed)

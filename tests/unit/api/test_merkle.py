@@ -80,7 +80,7 @@ def test_roots_are_those_of_certificate_transparency() -> None:
 
 
 @given(st.integers(0, 70), st.integers(0, 600))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_frontier_can_be_put_away_and_taken_up_at_any_size(cut: int, size: int) -> None:
     leaves = make_leaves(size)
     frontier = merkle.Frontier()
@@ -115,7 +115,7 @@ def test_every_leaf_is_proved_and_nothing_else_is(size: int) -> None:
 
 
 @given(st.data(), st.integers(1, 600))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_growth_is_proved_and_a_rewritten_past_is_not(data: st.DataObject, new: int) -> None:
     old = data.draw(st.integers(1, new))
     leaves = make_leaves(new)

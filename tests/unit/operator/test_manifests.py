@@ -87,7 +87,7 @@ def pod_templates(desired: list[Manifest]) -> Iterator[dict[str, Any]]:
 
 
 @given(spec=PARTS, name=NAMES, inputs=INPUT_SETS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_building_is_deterministic_and_leaves_its_arguments_alone(
     spec: dict[str, Any], name: str, inputs: BuildInputs
 ) -> None:
@@ -101,7 +101,7 @@ def test_building_is_deterministic_and_leaves_its_arguments_alone(
 
 
 @given(spec=PARTS, name=NAMES, inputs=INPUT_SETS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_object_is_named_owned_labelled_and_sealed(
     spec: dict[str, Any], name: str, inputs: BuildInputs
 ) -> None:
@@ -124,7 +124,7 @@ def test_every_object_is_named_owned_labelled_and_sealed(
 
 
 @given(spec=PARTS, name=NAMES, inputs=INPUT_SETS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_pod_keeps_the_restricted_standard(
     spec: dict[str, Any], name: str, inputs: BuildInputs
 ) -> None:
@@ -133,7 +133,7 @@ def test_every_pod_keeps_the_restricted_standard(
 
 
 @given(spec=PARTS, name=NAMES, inputs=INPUT_SETS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_selectors_match_their_own_pods_and_no_others(
     spec: dict[str, Any], name: str, inputs: BuildInputs
 ) -> None:
