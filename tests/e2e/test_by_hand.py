@@ -68,7 +68,7 @@ def test_the_guide_s_objects_come_up_and_serve(
 
     pod = kubectl.json(*in_namespace, "get", "pods", "-l", "app=service-layer")["items"][0]
     inside = (*in_namespace, "exec", pod["metadata"]["name"], "--")
-    assert "/readyz at :8080: 200" in kubectl(*inside, "servicelayer-api", "health").stdout
+    assert "/readyz at :8081: 200" in kubectl(*inside, "servicelayer-api", "health").stdout
     migrated = kubectl(*inside, "./bin/appserver", "-dsn", DATABASE, "-migrate-only").stdout
     assert MIGRATED in migrated
 

@@ -20,12 +20,13 @@ LOOKING = {"get", "list", "watch"}
 # Group and resource with the verbs: all that the operator may do in a namespace that it serves.
 SERVING = {
     ("", "configmaps"): EDITING,
-    ("", "secrets"): EDITING,
+    ("", "secrets"): EDITING - {"delete"},
+    ("", "persistentvolumeclaims"): {"get"},
     ("", "serviceaccounts"): EDITING,
     ("", "services"): EDITING,
     ("", "pods"): LOOKING,
-    ("", "events"): {"create", "patch"},
-    ("events.k8s.io", "events"): {"create", "patch"},
+    ("", "events"): {"create", "list", "patch"},
+    ("events.k8s.io", "events"): {"create", "list", "patch"},
     ("apps", "deployments"): EDITING,
     ("apps", "statefulsets"): EDITING,
     ("batch", "jobs"): EDITING,

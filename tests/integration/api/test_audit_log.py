@@ -15,7 +15,7 @@ import pytest
 
 from support.api_server import ApiProcess, running_api
 from support.patience import patience
-from support.people import auth_users, token_of
+from support.people import auth_users, logged_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,8 @@ def audited(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 
 def admin(server: ApiProcess) -> httpx.Client:
-    return server.client(authorization=f"Bearer {token_of(server)}")
+    """An admin of the platform who names no tenant, and so sees all."""
+    return logged_in(server)
 
 
 def until(found: Callable[[], Any]) -> Any:

@@ -58,7 +58,7 @@ def command(*words: str, url: str = "", **extra: str) -> tuple[int, str]:
 def test_entry_is_proved_by_route_and_checked_from_the_answer_alone(
     server: ApiProcess, tmp_path: Path
 ) -> None:
-    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server) as root:
         for number in range(5):
             client.post("/accounts", json={"owner": f"o{number}"})
         entry = root.get("/admin/audit", params={"contains": "/accounts"}).json()[2]
@@ -99,7 +99,7 @@ def test_entry_is_proved_by_route_and_checked_from_the_answer_alone(
 
 
 def test_growth_is_proved_between_two_checkpoints(server: ApiProcess) -> None:
-    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server) as root:
         client.post("/accounts", json={"owner": "o"})
         old = until_ok(root, "/admin/audit/checkpoint")
         for _ in range(4):
@@ -145,7 +145,7 @@ def test_admin_of_a_tenant_gets_proofs_of_that_tenant_only_and_others_none(
     ):
         client.post("/accounts", json={"owner": "o"})
         other.post("/accounts", json={"owner": "o"})
-        with logged_in(server, **{"x-tenant-id": "any"}) as root:
+        with logged_in(server) as root:
             entries = root.get("/admin/audit", params={"contains": "/accounts"}).json()
         foreign, own = (f"/admin/audit/entries/{entry['id']}/proof" for entry in entries)
         until_ok(ben, own)
@@ -160,7 +160,7 @@ def test_admin_of_a_tenant_gets_proofs_of_that_tenant_only_and_others_none(
 def test_log_is_verified_in_the_database_and_from_files_alone(
     server: ApiProcess, database_url: str, tmp_path: Path
 ) -> None:
-    with server.client() as client, logged_in(server, **{"x-tenant-id": "any"}) as root:
+    with server.client() as client, logged_in(server) as root:
         assert command("export", f"--file={tmp_path}/f", f"--checkpoint={tmp_path}/c")[0] == 2
         for _ in range(6):
             client.post("/accounts", json={"owner": "o"})

@@ -12,7 +12,7 @@ import pytest
 
 from servicelayer_api.db.migrations import load_migrations
 from servicelayer_api.settings_oddities import find_oddities
-from support.api_server import environment, free_port, running_api
+from support.api_server import TOKEN, environment, free_port, running_api
 from support.patience import patience
 
 
@@ -54,7 +54,7 @@ def test_the_guide_s_migrate_flag_needs_the_database_alone(empty_database_url: s
 def test_the_migrate_flag_of_a_server_that_lacks_a_key_is_still_refused(
     empty_database_url: str,
 ) -> None:
-    refused = run("-dsn", empty_database_url, "-migrate", API_TOKENS="t" * 40)
+    refused = run("-dsn", empty_database_url, "-migrate", API_TOKENS=TOKEN)
     assert refused.returncode == 2
     assert "SECRET_ENCRYPTION_KEY" in refused.stderr
 

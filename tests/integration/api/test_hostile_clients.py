@@ -161,7 +161,8 @@ def test_the_listener_for_probes_serves_nothing_else(server: ApiProcess, probe_p
         assert client.post("/livez").status_code == 405
         head = client.head("/readyz")
     assert (head.status_code, head.content) == (200, b"")
-    assert server.client().get("/metrics").status_code == 200
+    with server.client() as client:
+        assert client.get("/metrics").status_code == 200
 
 
 def test_who_has_no_credential_may_send_a_few_kib_only(server: ApiProcess) -> None:

@@ -101,7 +101,7 @@ def test_a_body_in_pieces_is_measured_too(server: ApiProcess) -> None:
 
 
 def test_large_texts_within_the_limits_come_back_as_they_were(server: ApiProcess) -> None:
-    metadata = {f"key-{number}": '\u20ac\U0001f600\\"' * 500 for number in range(60)}
+    metadata = {f"key-{number}": '\u20ac\U0001f600\\"' * 500 for number in range(30)}
     with server.client() as client:
         answer = client.post("/accounts", json={"owner": "o", "metadata": metadata})
 
