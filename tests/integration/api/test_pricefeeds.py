@@ -246,6 +246,12 @@ def eventually(check: Callable[[], bool], what: str, timeout: float = 20.0) -> N
         time.sleep(0.05)
 
 
+def other(base: str, count: int) -> tuple[int, bytes]:
+    """A second source: another name, the same rising price."""
+    body = json.loads(rising(base, count)[1])
+    return 200, json.dumps({**body, "source": "other"}).encode()
+
+
 def answer_by_asset(base: str, count: int) -> tuple[int, bytes]:
     """A rising price, but for OLD one that was given an hour ago and never again."""
     if base != "OLD":
@@ -326,10 +332,6 @@ def test_over_half_of_several_sources_must_answer(database_url: str, tmp_path: P
     def gone(_base: str, _count: int) -> tuple[int, bytes]:
         return 503, b"{}"
 
-    def other(base: str, count: int) -> tuple[int, bytes]:
-        body = json.loads(rising(base, count)[1])
-        return 200, json.dumps({**body, "source": "other"}).encode()
-
     with (
         price_server() as first,
         price_server(gone) as second,
@@ -371,10 +373,6 @@ def test_a_source_with_an_impossible_time_costs_the_others_nothing(
 ) -> None:
     def hostile(_base: str, _count: int) -> tuple[int, bytes]:
         return 200, b'{"price":2,"published_at":"9999-12-31T23:59:59-14:00"}'
-
-    def other(base: str, count: int) -> tuple[int, bytes]:
-        body = json.loads(rising(base, count)[1])
-        return 200, json.dumps({**body, "source": "other"}).encode()
 
     with (
         price_server() as first,
