@@ -116,19 +116,22 @@ class HttpMetrics:
             durations.add_metric((method, path or _NO_ROUTE), list(buckets), timer.total)
         yield requests
         yield durations
-        if self.connections is not None:
-            yield from _connections(self.connections)
+        yield from _connections(self.connections)
 
 
-def _connections(connections: Connections) -> Iterable[Metric]:
-    yield GaugeMetricFamily("http_connections", "Connections open.", value=connections.open)
+def _connections(connections: Connections | None) -> Iterable[Metric]:
+    """Give the figures of the listener; families without a value while none is open."""
+    open_now = GaugeMetricFamily("http_connections", "Connections open.")
     ended = CounterMetricFamily(
         "http_connections_ended",
-        "Connections refused, ended to make room, or ended for their slowness.",
+        "Connections refused, ended to make room, or ended because they were too slow, by reason.",
         labels=("reason",),
     )
-    for reason, count in connections.figures().items():
-        ended.add_metric((reason,), float(count))
+    if connections is not None:
+        open_now.add_metric((), float(connections.open))
+        for reason, count in connections.figures().items():
+            ended.add_metric((reason,), float(count))
+    yield open_now
     yield ended
 
 
