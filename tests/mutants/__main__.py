@@ -1,8 +1,8 @@
 """`make mutants`: make each edit of the catalogue in a copy, and see that its tests fail.
 
 A mutant is caught when the tests ran and one failed; a test run that could not start counts as
-nothing. The tests are run once without any edit before, so that a test that fails anyway catches
-nothing. Never part of CI.
+nothing. The tests are run once without any edit before: one that fails anyway catches nothing.
+Never part of CI.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 _FAILED = 1
 _LIMIT = 600
+_SHOWN = 30
 
 
 def main() -> int:
@@ -38,16 +40,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="servicelayer-mutants-") as folder:
         copy = Path(folder) / "copy"
         _copy(copy)
-        if not arguments.no_baseline and not _passes_unchanged(copy, chosen):
-            return 2
-        return _hunt(copy, chosen)
+        failing = set[str]() if arguments.no_baseline else _failing_unchanged(copy, chosen)
+        return _hunt(copy, chosen, failing)
 
 
-def _hunt(copy: Path, chosen: list[Mutant]) -> int:
+def _hunt(copy: Path, chosen: list[Mutant], failing: set[str]) -> int:
     survivors: list[str] = []
     for number, mutant in enumerate(chosen, 1):
         began = time.monotonic()
-        caught = _is_caught(copy, mutant)
+        caught = mutant.tests not in failing and _is_caught(copy, mutant)
         word = "caught" if caught else "SURVIVED"
         seconds = time.monotonic() - began
         print(f"[{number}/{len(chosen)}] {word:8} {seconds:5.1f} s  {_name(mutant)}", flush=True)
@@ -86,13 +87,15 @@ def _copy(target: Path) -> None:
     subprocess.run([str(target / ".ci" / "setup")], check=True, stdout=subprocess.DEVNULL)
 
 
-def _passes_unchanged(copy: Path, chosen: list[Mutant]) -> bool:
+def _failing_unchanged(copy: Path, chosen: list[Mutant]) -> set[str]:
+    """Return the tests that fail without any edit, which can catch nothing."""
+    failing = set[str]()
     for tests in sorted({mutant.tests for mutant in chosen}):
-        code = _run(copy, tests)
-        if code != 0:
-            print(f"without any edit pytest ends with {code}: {tests}")
-            return False
-    return True
+        done = _run(copy, tests)
+        if done.code != 0:
+            print(f"without any edit pytest ends with {done.code}: {tests}\n{done.end}", flush=True)
+            failing.add(tests)
+    return failing
 
 
 def _is_caught(copy: Path, mutant: Mutant) -> bool:
@@ -100,23 +103,31 @@ def _is_caught(copy: Path, mutant: Mutant) -> bool:
     text = place.read_text(encoding="utf-8")
     place.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
     try:
-        return _run(copy, mutant.tests) == _FAILED
+        return _run(copy, mutant.tests).code == _FAILED
     finally:
         place.write_text(text, encoding="utf-8")
 
 
-def _run(copy: Path, tests: str) -> int:
+class _Done(NamedTuple):
+    """How a run of pytest ended: its exit code and its last lines."""
+
+    code: int
+    end: str
+
+
+def _run(copy: Path, tests: str) -> _Done:
     command = [
         *(str(copy / ".venv" / "bin" / "python"), "-m", "pytest", "-q", "-x", "--no-header"),
         *("-p", "no:cacheprovider", "--tb=native", *shlex.split(tests)),
     ]
     try:
-        return subprocess.run(
-            command, cwd=copy, capture_output=True, check=False, timeout=_LIMIT
-        ).returncode
+        done = subprocess.run(
+            command, cwd=copy, capture_output=True, check=False, text=True, timeout=_LIMIT
+        )
     except subprocess.TimeoutExpired:
         # A program that hangs for good is no pass either.
-        return _FAILED
+        return _Done(_FAILED, f"not at its end after {_LIMIT} s")
+    return _Done(done.returncode, "\n".join(done.stdout.splitlines()[-_SHOWN:]))
 
 
 if __name__ == "__main__":
