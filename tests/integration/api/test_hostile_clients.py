@@ -278,6 +278,12 @@ def test_head_answers_as_get_does_without_the_body(server: ApiProcess, path: str
     assert told(head) == told(shown)
 
 
+def request_lines(server: ApiProcess) -> dict[str | None, dict[str, object]]:
+    """The access log so far, by the id of the request."""
+    lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
+    return {line.get("request_id"): line for line in lines if line["message"] == "request"}
+
+
 def test_every_request_but_probes_has_a_line_in_the_log(server: ApiProcess) -> None:
     with server.client(**{"x-tenant-id": "logged"}) as client:
         made = client.post("/accounts", json={"owner": "o"}).json()["ID"]
@@ -285,8 +291,10 @@ def test_every_request_but_probes_has_a_line_in_the_log(server: ApiProcess) -> N
         client.get(f"/accounts/{made}/secrets/none?version=1", headers={"x-request-id": "read-2"})
         client.get("/livez", headers={"x-request-id": "probe-1"})
         client.head("/no/such", headers={"x-request-id": "read-3", "authorization": ""})
-    lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
-    by_id = {line.get("request_id"): line for line in lines if line["message"] == "request"}
+    # A line is written after the last byte of the answer, so the answer may be here before it.
+    deadline = time.monotonic() + patience(10)
+    while "read-3" not in (by_id := request_lines(server)) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
     assert by_id["read-1"]["route"] == "/accounts/{account_id}"
     assert by_id["read-1"]["status"] == 200
