@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.estimate import Estimate, told
 from cluster.families import FAMILIES, PROGRAMS, Family, Source
 from cluster.golang import find_go, go_environment, go_version
 from cluster.host import ensure_packages
@@ -63,20 +64,38 @@ def program(name: str) -> Path:
 
 
 def ensure_all(names: Iterable[str]) -> dict[str, Path]:
-    """Return the cache folder of each family by name, building what is missing."""
-    return {name: ensure(name) for name in names}
+    """Return the cache folder of each family by name, building what is missing.
+
+    What has to be built is told at the start with an estimate, and the rest at each step.
+    """
+    wanted = list(names)
+    missing = [name for name in wanted if not describe(FAMILIES[name]).folder.is_dir()]
+    estimate = Estimate({name: FAMILIES[name].seconds for name in missing})
+    if missing:
+        say(
+            f"{len(missing)} of {len(wanted)} programs have to be built, once for this machine: "
+            f"{', '.join(missing)}. About {told(estimate.total)} on two idle cores, "
+            f"{told(estimate.left())} as busy as this machine is."
+        )
+    return {name: ensure(name, estimate) for name in wanted}
 
 
 @functools.cache
-def ensure(name: str) -> Path:
-    """Return the cache folder of one family, building it when it is missing."""
-    build = describe(FAMILIES[name])
+def ensure(name: str, estimate: Estimate | None = None) -> Path:
+    """Return the cache folder of one family, building it when it is missing.
+
+    Args:
+        name: of the family.
+        estimate: of the run that this is a step of; of its own when there is none.
+    """
+    family = FAMILIES[name]
+    build = describe(family)
     if build.folder.is_dir():
         return build.folder
     build.folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(build.folder.parent / f"{name}.lock", name):
         if not build.folder.is_dir():
-            _make(build)
+            _make(build, estimate or Estimate({name: family.seconds}))
     return build.folder
 
 
@@ -119,15 +138,18 @@ def module_version(go_mod: str, module: str) -> str:
     return found[1]
 
 
-def _make(build: Build) -> None:
+def _make(build: Build, estimate: Estimate) -> None:
     family = build.family
+    estimate.begin(family.name)
     ensure_packages(family.apt)
     scratch = Path(tempfile.mkdtemp(prefix=f".{family.name}-", dir=build.folder.parent))
     try:
-        with timed(f"{family.name} {_verb(family)}", doing=f"{family.name}: {family.source.value}"):
-            _MAKERS[family.source](build, scratch)
+        doing = f"{family.name}: {family.source.value}, {estimate.line()}"
+        with timed(f"{family.name} {_verb(family)}", doing=doing):
+            _MAKERS[family.source](build, scratch, estimate)
         scratch.chmod(0o755)
         scratch.rename(build.folder)
+        estimate.end()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -136,7 +158,7 @@ def _verb(family: Family) -> str:
     return "built" if family.source is Source.GO_BUILD else "fetched"
 
 
-def _go_build(build: Build, target: Path) -> None:
+def _go_build(build: Build, target: Path, estimate: Estimate) -> None:
     family = build.family
     flags = [flag for flag in build.flags if not flag.startswith("CGO_ENABLED=")]
     environment = go_environment(cgo=family.cgo)
@@ -144,15 +166,17 @@ def _go_build(build: Build, target: Path) -> None:
     single = next(iter(family.programs)) if len(family.programs) == 1 else ""
     output = str(target / single) if single else f"{target}/"
     command = [find_go(), "build", *flags, "-o", output, *family.programs.values()]
-    _run_with_heartbeat(family.name, command, TOOLS / family.name, environment)
+    _run_with_heartbeat(family.name, command, environment, estimate)
 
 
-def _run_with_heartbeat(name: str, command: list[str], cwd: Path, env: dict[str, str]) -> None:
+def _run_with_heartbeat(
+    name: str, command: list[str], env: dict[str, str], estimate: Estimate
+) -> None:
     started = time.monotonic()
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=TOOLS / name, env=env, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
         while True:
@@ -160,14 +184,15 @@ def _run_with_heartbeat(name: str, command: list[str], cwd: Path, env: dict[str,
                 code = process.wait(timeout=HEARTBEAT_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                say(f"{name}: still building, {time.monotonic() - started:.0f} s")
+                seconds = time.monotonic() - started
+                say(f"{name}: still building, {seconds:.0f} s, {estimate.line()}")
         if code != 0:
             output.seek(0)
             text = output.read().decode(errors="replace").strip().splitlines()[-20:]
             raise ClusterError(f"{name} does not build:\n" + "\n".join(text))
 
 
-def _go_module_files(build: Build, target: Path) -> None:
+def _go_module_files(build: Build, target: Path, _estimate: Estimate) -> None:
     family = build.family
     done = subprocess.run(
         [find_go(), "mod", "download", "-json", family.module],
@@ -187,7 +212,7 @@ def _go_module_files(build: Build, target: Path) -> None:
             folder.chmod(0o755)
 
 
-def _wheel(build: Build, target: Path) -> None:
+def _wheel(build: Build, target: Path, _estimate: Estimate) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         install_wheel(TOOLS / build.family.name / "requirements.txt", Path(scratch))
         for name, inside in build.family.programs.items():
