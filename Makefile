@@ -69,9 +69,14 @@ cluster: setup ## Bring up a Kubernetes: a named one, kind, or one assembled on 
 cluster-down: setup ## Take the assembled cluster away, whole or half made
 	@$(PY) -m cluster down
 
+export REGISTRY TAG
 .PHONY: images
-images: setup ## Build the container images
-	@$(PY) -m cluster.images build
+images: setup ## Build the container images; with REGISTRY=registry.internal/team push them there
+	@$(PY) -m cluster.images $(if $(REGISTRY),push,build)
+
+.PHONY: release
+release: setup ## Images as OCI archives, charts, SBOMs and checksums, in dist/
+	@$(PY) -m cluster.images.release
 
 .PHONY: crds
 crds: ## Copy the CRD into its chart

@@ -23,7 +23,7 @@ from cluster.progress import say
 from cluster.provision import provide
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "01-minimal.yaml"
-NAMESPACE = "servicelayer-demo"
+NAMESPACE = "neo"
 OWNER = "demo"
 TENANT = "demo"
 READY_SECONDS = 300

@@ -1,14 +1,18 @@
-"""The command line: `python -m cluster.images [build | list | paths] [NAME...]`.
+"""The command line: `python -m cluster.images [build | list | paths | push] [NAME...]`.
 
 `paths` prints NAME<TAB>ARCHIVE for whoever loads the images, building what is missing first.
+`push` brings all of them to the registry in REGISTRY (with the tag in TAG, else the version) and
+prints the chart's values that run them.
 Answers go to standard output, progress to standard error.
 """
 
 import argparse
+import os
 import sys
 
 from cluster.errors import ClusterError
 from cluster.images.ensure import ensure_images, find_images
+from cluster.images.publish import push, values
 from cluster.images.reading import layer_sizes
 from cluster.progress import say, timed
 
@@ -48,7 +52,13 @@ def _list(names: list[str]) -> None:
             print(f"{entry.key}\t{entry.image}\t{archive.name}\tnot built")
 
 
-_VERBS = {"build": _build, "list": _list, "paths": _paths}
+def _push(names: list[str]) -> None:
+    if names:
+        raise ClusterError("push takes no names: the images of one version belong together")
+    print(values(push(os.environ.get("REGISTRY", ""), tag=os.environ.get("TAG", ""))), end="")
+
+
+_VERBS = {"build": _build, "list": _list, "paths": _paths, "push": _push}
 
 if __name__ == "__main__":
     sys.exit(main())

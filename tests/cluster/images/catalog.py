@@ -6,6 +6,7 @@ need not be built again, and a changed input can never be served from an old arc
 
 import hashlib
 import os
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,12 @@ def base() -> Base:
     build = Root("python-build", "localhost/servicelayer/python-build", packages, config)
     final = Root("python", "localhost/servicelayer/python", packages, config, cut, origin)
     return Base(build, final)
+
+
+def version() -> str:
+    """Return the version of this checkout."""
+    with (ROOT / "pyproject.toml").open("rb") as source:
+        return tomllib.load(source)["project"]["version"]
 
 
 def programs() -> list[Program]:

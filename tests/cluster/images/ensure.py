@@ -10,13 +10,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.estimate import told
 from cluster.host import ensure_packages
 from cluster.images import carve, debian
 from cluster.images.archive import write_archive
@@ -30,12 +30,15 @@ from cluster.images.catalog import (
     by_key,
     program_hash,
     root_hash,
+    version,
 )
 from cluster.images.engines import Build, Buildah, Docker, Engine, docker_answers
 from cluster.images.reading import image_digest, layer_sizes
 from cluster.progress import say, timed
 
 KEPT_ARCHIVES = 3
+SECONDS_EACH = 40
+"""What building an image takes on two idle cores, with its packages to fetch."""
 _MEGA = 1_000_000
 
 
@@ -55,6 +58,10 @@ def ensure_images(names: Sequence[str] = ()) -> list[Image]:
     folder = images_dir()
     with _alone(folder):
         workshop = Workshop(folder)
+        missing = [entry.key for entry in entries if not workshop.archive_of(entry).exists()]
+        if missing:
+            expected = told(SECONDS_EACH * len(missing))
+            say(f"images to build: {', '.join(missing)}; about {expected} on two idle cores")
         images = [workshop.have(entry) for entry in entries]
         if any(image.built for image in images):
             workshop.tidy()
@@ -139,7 +146,7 @@ class Workshop:
     def _build(self, program: Program, archive: Path) -> None:
         engine = self._chosen()
         arguments = self._bases(engine) | {
-            "VERSION": _version(),
+            "VERSION": version(),
             "REVISION": _revision(),
             "CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -213,11 +220,6 @@ def _alone(folder: Path) -> Generator[None]:
         for left in folder.glob(".*.partial"):
             left.unlink(missing_ok=True)
         yield
-
-
-def _version() -> str:
-    with (ROOT / "pyproject.toml").open("rb") as source:
-        return tomllib.load(source)["project"]["version"]
 
 
 def _revision() -> str:
