@@ -1,5 +1,6 @@
 -- One script for every scenario. Arguments after `--`: method, a tag that makes this round's
--- bodies unique, the body, then names and values of headers. In the body `@N@` becomes the tag
+-- bodies unique, the body, how many other paths and bodies are sent in turn with the first and
+-- these, then names and values of headers. In a body `@N@` becomes the tag
 -- with the number of the thread and of the request, so that no body is ever sent twice. In a
 -- header `@T@` becomes a number from 1 to 500, another for each request.
 local TENANTS = 500
@@ -11,9 +12,13 @@ function setup(thread)
 end
 
 function init(args)
-  local method, tag, body = args[1], args[2], args[3]
+  local method, tag, body, others = args[1], args[2], args[3], tonumber(args[4])
+  local targets = { { nil, body } }
+  for i = 1, others do
+    targets[i + 1] = { args[3 + 2 * i], args[4 + 2 * i] }
+  end
   local headers = {}
-  for i = 4, #args, 2 do
+  for i = 5 + 2 * others, #args, 2 do
     headers[args[i]] = args[i + 1]
   end
   for name, value in pairs(headers) do
@@ -31,22 +36,28 @@ function init(args)
       return
     end
   end
-  local before, after = body:match("^(.-)@N@(.*)$")
-  if before == nil then
-    if body == "" then
-      body = nil
-    end
-    local fixed = wrk.format(method, nil, headers, body)
-    request = function()
-      return fixed
-    end
-    return
+  local makers = {}
+  for i, target in ipairs(targets) do
+    makers[i] = maker(method, target[1], target[2], headers, tag .. "-" .. thread_number .. "-")
   end
-  local prefix = before .. tag .. "-" .. thread_number .. "-"
   local sent = 0
   request = function()
     sent = sent + 1
-    return wrk.format(method, nil, headers, prefix .. sent .. after)
+    return makers[sent % #makers + 1](sent)
+  end
+end
+
+-- Gives a function that makes the request of a number.
+function maker(method, path, body, headers, prefix)
+  local before, after = body:match("^(.-)@N@(.*)$")
+  if before == nil then
+    local fixed = wrk.format(method, path, headers, body ~= "" and body or nil)
+    return function()
+      return fixed
+    end
+  end
+  return function(number)
+    return wrk.format(method, path, headers, before .. prefix .. number .. after)
   end
 end
 

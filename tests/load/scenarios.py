@@ -20,6 +20,8 @@ _CROWD = 10_000
 _CROWDED_TENANT = "tenant-of-ten-thousand"
 _TENANTS = 500
 _EACH = 3
+SPREAD = 16
+SPREAD_TENANT = "tenant-of-sixteen"
 
 
 class World(msgspec.Struct, kw_only=True):
@@ -29,11 +31,13 @@ class World(msgspec.Struct, kw_only=True):
         account_id: One of the three accounts of the tenant.
         gas_account_id: Its gas account; empty while there is no gas bank.
         secret: Name of its secret; empty while there are none.
+        others: Sixteen accounts of another tenant, each with the same.
     """
 
     account_id: str
     gas_account_id: str = ""
     secret: str = ""
+    others: tuple[World, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +67,32 @@ def build_world(side: Side) -> World:
         accounts = [
             _created(client, "/accounts", {"owner": f"owner-{number}"})["ID"] for number in range(3)
         ]
-        base = f"/accounts/{accounts[0]}"
-        world = World(account_id=accounts[0])
-        if DEPOSIT.operation in offered:
-            opened = _created(client, f"{base}/gasbank", {"wallet_address": _WALLET})
-            world.gas_account_id = opened["ID"]
-        if SECRET.operation in offered:
-            _created(client, f"{base}/secrets", {"name": _SECRET, "value": "correct horse"})
-            world.secret = _SECRET
+        world = _filled(client, accounts[0], offered, _WALLET)
+        # Of a tenant of their own, so that `list` has three rows to give.
+        client.headers["x-tenant-id"] = SPREAD_TENANT
+        world.others = tuple(
+            _filled(
+                client,
+                _created(client, "/accounts", {"owner": f"spread-{number}"})["ID"],
+                offered,
+                f"0x{number:040x}",
+            )
+            for number in range(1, SPREAD + 1)
+        )
+    return world
+
+
+def _filled(
+    client: httpx.Client, account: str, offered: set[tuple[str, str]], wallet: str
+) -> World:
+    base = f"/accounts/{account}"
+    world = World(account_id=account)
+    if DEPOSIT.operation in offered:
+        opened = _created(client, f"{base}/gasbank", {"wallet_address": wallet})
+        world.gas_account_id = opened["ID"]
+    if SECRET.operation in offered:
+        _created(client, f"{base}/secrets", {"name": _SECRET, "value": "correct horse"})
+        world.secret = _SECRET
     return world
 
 
@@ -138,6 +160,20 @@ def _post(
     return make
 
 
+def _spread(one: Callable[[Side, World], Shot]) -> Callable[[Side, World], Shot]:
+    """Send the same to sixteen accounts in turn, so that none is a hot row."""
+
+    def make(side: Side, world: World) -> Shot:
+        first, *others = [one(side, other) for other in world.others]
+        return msgspec.structs.replace(
+            first,
+            headers={**first.headers, "x-tenant-id": SPREAD_TENANT},
+            others=tuple((shot.url.removeprefix(side.url), shot.body) for shot in others),
+        )
+
+    return make
+
+
 def _deposit(world: World) -> dict[str, Any]:
     return {
         "gas_account_id": world.gas_account_id,
@@ -198,4 +234,17 @@ SECRET = Scenario(
     shot=_get(lambda world: f"/accounts/{world.account_id}/secrets/{world.secret}"),
 )
 
-SCENARIOS = (LIST, LIST_IN_CROWD, LIST_OF_MANY, DEPOSIT, RANDOM, SECRET)
+
+def _of_many(one: Scenario) -> Scenario:
+    return Scenario(
+        name=f"{one.name}-of-many",
+        title=f"{one.title}, {SPREAD} accounts in turn".replace("on one gas account, ", "on "),
+        operation=one.operation,
+        shot=_spread(one.shot),
+    )
+
+
+SCENARIOS = (
+    *(LIST, LIST_IN_CROWD, LIST_OF_MANY),
+    *(one for hot in (DEPOSIT, RANDOM, SECRET) for one in (hot, _of_many(hot))),
+)

@@ -55,12 +55,21 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent, over and over: `@N@` in the body is made unique for each request."""
+    """What is sent, over and over.
+
+    Attributes:
+        method: Of HTTP.
+        url: Of the server, with the path.
+        headers: `@T@` in one becomes a number from 1 to 500, another for each request.
+        body: `@N@` in it is made unique for each request.
+        others: Paths and bodies that are sent in turn with the first.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
 
 def run_wrk(
@@ -83,7 +92,8 @@ def run_wrk(
     command = [
         *("wrk", "--threads", "2", "--connections", str(connections)),
         *("--duration", f"{max(1, round(seconds))}s", "--script", str(_SCRIPT), shot.url, "--"),
-        *(shot.method, tag, shot.body),
+        *(shot.method, tag, shot.body, str(len(shot.others))),
+        *(part for pair in shot.others for part in pair),
         *(part for pair in shot.headers.items() for part in pair),
     ]
     before = _children_cpu()

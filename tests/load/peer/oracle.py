@@ -16,7 +16,8 @@ from load.peer.database import OracleRequest, OracleSource, Session, new_session
 from load.peer.security import OwnAccount
 
 _BATCH = 64
-_AT_ONCE = 16
+# As many as the product asks at the same time by default (ORACLE_CONCURRENCY).
+_AT_ONCE = 64
 _IDLE = 0.1
 
 router = APIRouter(prefix="/accounts/{account_id}/oracle")
