@@ -361,6 +361,21 @@ EDGE: Final = (
     ),
 )
 
+GROUPS: Final = (
+    Mutant(
+        f"{API}/gasbank/store/accounts.py",
+        "{'' if wait else 'SKIP LOCKED'}",
+        "",
+        f"{REAL}/test_gas_groups.py",
+    ),
+    Mutant(
+        f"{API}/gasbank/deposits.py",
+        "                and found[asked.gas_account_id].account_id == account.id\n",
+        "",
+        f"{REAL}/test_gas_groups.py",
+    ),
+)
+
 OPERATOR_OWN: Final = tuple(
     Mutant(f"{OPERATOR}/{file}", before, after, tests)
     for file, before, after, tests in (
@@ -407,5 +422,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *DATABASE,
     *ONE_ITEM,
     *EDGE,
+    *GROUPS,
     *OPERATOR_OWN,
 )

@@ -1,85 +1,64 @@
-"""Deposits, committed in groups: those that meet on one gas account share a transaction.
+"""Deposits, committed in groups: those that meet share a transaction, whatever their accounts.
 
 Invariant: a deposit is acknowledged after its commit and not before, and each request has its own
-answer: what refuses one (a foreign account, a transaction on the chain that is known already)
-leaves the others of its group alone. While a group is being committed the next one gathers, and
-while the server is busy for a moment longer (`db/company.py`). A request that already has a
-transaction of its own (an idempotency key) is not grouped.
+outcome: what refuses one (a foreign account, a transaction on the chain that is known already)
+leaves the others of its group alone. A gas account that somebody else holds holds up no other: its
+deposits go into a group of its own, which waits for it. A request that already has a transaction of
+its own (an idempotency key) is not grouped.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+from uuid import UUID
+from weakref import WeakValueDictionary
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
-from servicelayer_api.db.company import gather_company
+from servicelayer_api.db.groups import Groups
 from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.gasbank import approvals, rules
 from servicelayer_api.gasbank.errors import DepositDiffers, GasAccountNotFound
-from servicelayer_api.gasbank.models import Transaction
+from servicelayer_api.gasbank.models import GasAccount, NewDeposit, Transaction
 from servicelayer_api.gasbank.store import accounts as account_store
 from servicelayer_api.gasbank.store import ledger, transactions
 from servicelayer_api.ids import new_id, parse_id
+from servicelayer_api.web.principal import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.accounts.models import Account
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
-    from servicelayer_api.gasbank.models import GasAccount, NewDeposit
-    from servicelayer_api.web.principal import Caller, Principal
 
 type Deposited = tuple[GasAccount, Transaction]
-
-_LARGEST_GROUP: Final = 256
-_SERVER_ERROR: Final = 500
 
 _log = structlog.get_logger(__name__)
 
 
-class _Request:
-    """A deposit that waits for its group, and what becomes of it."""
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to deposit, checked but for its accounts."""
 
-    __slots__ = ("account_id", "amount", "answer", "caller", "key", "new", "outcome")
+    caller: Caller
+    account_id: str
+    gas_account_id: UUID
+    amount: int
+    key: str | None
+    new: NewDeposit
 
-    def __init__(self, caller: Caller, account_id: str, new: NewDeposit, amount: int) -> None:
-        self.caller = caller
-        self.account_id = account_id
-        self.new = new
-        self.amount = amount
-        self.key = rules.deposit_key(new.tx_id)
-        self.outcome: Deposited | ServiceError | None = None
-        self.answer: asyncio.Future[Deposited] | None = None
 
-    def result(self) -> Deposited:
-        if self.outcome is None:
-            raise Unavailable("the deposit was not carried out")
-        if isinstance(self.outcome, ServiceError):
-            raise self.outcome
-        return self.outcome
+class _Held(msgspec.Struct, frozen=True):
+    """The outcome of a request whose gas account another transaction holds."""
 
-    def tell(self) -> None:
-        if self.answer is None or self.answer.done():
-            return
-        try:
-            self.answer.set_result(self.result())
-        except ServiceError as exc:
-            self.answer.set_exception(exc)
 
-    def fail(self, exc: BaseException) -> None:
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(exc)
+type _Outcome = Deposited | ServiceError | _Held
 
 
 class Deposits:
@@ -93,8 +72,9 @@ class Deposits:
         self._clock = clock
         self._audit = audit
         self._accounts = accounts
-        self._waiting: dict[UUID, deque[_Request]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._all = Groups(self._serve, name="gas-deposits", gather=True)
+        # Kept alive by those who wait in them.
+        self._of_one: WeakValueDictionary[UUID, Groups[_Asked, _Outcome]] = WeakValueDictionary()
 
     async def deposit(self, caller: Caller, account_id: str, new: NewDeposit) -> Deposited:
         """Credit gas that came in on the chain.
@@ -112,160 +92,176 @@ class Deposits:
             Invalid: names each field at fault.
         """
         amount = rules.check_deposit(new)
-        request = _Request(caller, account_id, new, amount)
         gas_account_id = parse_id(new.gas_account_id)
         if gas_account_id is None:
             async with self._database.connection() as connection:
                 await self._accounts.reach(connection, caller, account_id)
             approvals.check_may_deposit(caller.require_principal())
             raise GasAccountNotFound("gas account not found")
+        asked = _Asked(
+            caller=caller,
+            account_id=account_id,
+            gas_account_id=gas_account_id,
+            amount=amount,
+            key=rules.deposit_key(new.tx_id),
+            new=new,
+        )
         if self._database.in_ambient:
-            await self._commit(gas_account_id, [request])
-            return request.result()
-        request.answer = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.get(gas_account_id)
-        if waiting is None:
-            self._waiting[gas_account_id] = deque([request])
-            # A context of its own: the group belongs to no request.
-            task = asyncio.create_task(self._drain(gas_account_id), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            waiting.append(request)
-        return await request.answer
+            return _told((await self._commit([asked], wait=True))[0])
+        outcome = await self._all.join(asked)
+        if isinstance(outcome, _Held):
+            groups = self._of_one.get(gas_account_id)
+            if groups is None:
+                groups = Groups(self._serve_held, name="gas-deposits-held")
+                self._of_one[gas_account_id] = groups
+            outcome = await groups.join(asked)
+        return _told(outcome)
 
-    async def _drain(self, gas_account_id: UUID) -> None:
-        waiting = self._waiting[gas_account_id]
-        group: list[_Request] = []
-        try:
-            while waiting:
-                await gather_company(waiting, _LARGEST_GROUP)
-                group = [waiting.popleft() for _ in range(min(_LARGEST_GROUP, len(waiting)))]
-                await self._commit_group(gas_account_id, group)
-        finally:
-            del self._waiting[gas_account_id]
-            # Nothing is left here unless the program is being stopped.
-            for request in (*group, *waiting):
-                request.fail(Unavailable("the program is stopping"))
+    async def _serve(self, group: Sequence[_Asked]) -> Sequence[_Outcome | Exception]:
+        return await self._attempt(group, wait=False)
 
-    async def _commit_group(self, gas_account_id: UUID, group: Sequence[_Request]) -> None:
+    async def _serve_held(self, group: Sequence[_Asked]) -> Sequence[_Outcome | Exception]:
+        return await self._attempt(group, wait=True)
+
+    async def _attempt(
+        self, group: Sequence[_Asked], *, wait: bool
+    ) -> Sequence[_Outcome | Exception]:
         try:
-            await self._commit(gas_account_id, group)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the answer to these requests
+            return await self._commit(group, wait=wait)
+        except Exception as exc:
             if len(group) == 1 or isinstance(exc, Unavailable):
-                for request in group:
-                    request.fail(exc)
-                return
+                raise
             # One of them is at fault; each is tried alone, so that the others do not suffer.
             _log.warning("deposits are committed one by one", error=type(exc).__name__)
-            for request in group:
-                request.outcome = None
-                await self._commit_group(gas_account_id, [request])
-            return
-        for request in group:
-            request.tell()
+        return [await self._alone(asked, wait=wait) for asked in group]
 
-    async def _commit(self, gas_account_id: UUID, group: Sequence[_Request]) -> None:
+    async def _alone(self, asked: _Asked, *, wait: bool) -> _Outcome | Exception:
+        try:
+            return (await self._commit([asked], wait=wait))[0]
+        except Exception as exc:  # noqa: BLE001 - it is the outcome of this request
+            return exc
+
+    async def _commit(self, group: Sequence[_Asked], *, wait: bool) -> list[_Outcome]:
         async with self._database.transaction() as connection:
             admitted = await self._admit(connection, group)
-            for owner, requests in admitted.items():
-                account = await account_store.lock_account(connection, owner, gas_account_id)
-                if account is None:
-                    for request in requests:
-                        request.outcome = GasAccountNotFound("gas account not found")
-                else:
-                    await self._credit(connection, account, requests)
+            wanted = {
+                (asked.gas_account_id, account.id)
+                for asked, account in zip(group, admitted, strict=True)
+                if not isinstance(account, ServiceError)
+            }
+            found = await account_store.lock_accounts(connection, sorted(wanted), wait=wait)
+            absent: _Outcome = GasAccountNotFound("gas account not found") if wait else _Held()
+            places = {
+                at: found[asked.gas_account_id]
+                for at, (asked, account) in enumerate(zip(group, admitted, strict=True))
+                if not isinstance(account, ServiceError)
+                and asked.gas_account_id in found
+                and found[asked.gas_account_id].account_id == account.id
+            }
+            credited = await self._credit(connection, group, places)
+        return [
+            account if isinstance(account, ServiceError) else credited.get(at, absent)
+            for at, account in enumerate(admitted)
+        ]
 
     async def _admit(
-        self, connection: Connection, group: Sequence[_Request]
-    ) -> dict[UUID, list[_Request]]:
-        """Let through whose account may be changed by them, by account; each kind is asked once."""
-        verdicts: dict[tuple[str, Principal | None], Account | ServiceError] = {}
-        admitted: dict[UUID, list[_Request]] = {}
-        for request in group:
-            kind = (request.account_id, request.caller.principal)
-            verdict = verdicts.get(kind)
-            if verdict is None:
-                verdict = verdicts[kind] = await self._reach(connection, request)
-            if isinstance(verdict, ServiceError):
-                request.outcome = verdict
-            else:
-                admitted.setdefault(verdict.id, []).append(request)
-        return admitted
-
-    async def _reach(self, connection: Connection, request: _Request) -> Account | ServiceError:
-        try:
-            account = await self._accounts.reach(
-                connection, request.caller, request.account_id, write=True
-            )
-            approvals.check_may_deposit(request.caller.require_principal())
-        except ServiceError as exc:
-            if exc.status >= _SERVER_ERROR:
-                raise
-            return exc
-        return account
+        self, connection: Connection, group: Sequence[_Asked]
+    ) -> list[Account | ServiceError]:
+        reached = await self._accounts.reach_many(
+            connection, [(asked.caller, asked.account_id) for asked in group]
+        )
+        return [
+            account if isinstance(account, ServiceError) else _permitted(asked, account)
+            for asked, account in zip(group, reached, strict=True)
+        ]
 
     async def _credit(
-        self, connection: Connection, account: GasAccount, requests: Sequence[_Request]
-    ) -> None:
+        self, connection: Connection, group: Sequence[_Asked], places: dict[int, GasAccount]
+    ) -> dict[int, _Outcome]:
+        """Credit the requests at these places of the group; give their outcomes by place."""
         now = self._clock.now()
-        made: dict[UUID, tuple[_Request, Transaction]] = {}
-        room = account
-        for request in requests:
+        outcomes: dict[int, _Outcome] = {}
+        made: dict[int, Transaction] = {}
+        running = {account.id: account for account in places.values()}
+        room = dict(running)
+        for at, account in places.items():
+            asked = group[at]
             try:
-                rules.check_room(room, request.amount)
+                rules.check_room(room[account.id], asked.amount)
             except ServiceError as exc:
-                request.outcome = exc
+                outcomes[at] = exc
                 continue
-            room = replace(room, available=room.available + request.amount)
-            deposit = _deposit(account, request, now)
-            made[deposit.id] = (request, deposit)
-        if not made:
-            return
+            grown = room[account.id].available + asked.amount
+            room[account.id] = replace(room[account.id], available=grown)
+            made[at] = _deposit(account, asked, now)
         added = await ledger.insert_deposits(
-            connection,
-            [deposit for _, deposit in made.values()],
-            [request.key for request, _ in made.values()],
+            connection, list(made.values()), [group[at].key for at in made]
         )
-        running, changes = account, list[Change]()
-        for request, deposit in (made[place] for place in made if place in added):
-            running = replace(running, available=running.available + deposit.amount, updated_at=now)
-            request.outcome = (running, deposit)
-            changes.append(
-                Change(
-                    caller=request.caller,
-                    action="gasbank.deposit",
-                    status=200,
-                    account_id=account.account_id,
-                    resource_id=deposit.id,
-                    after=deposit,
-                )
-            )
-        await self._repeat(
-            connection, running, [request for i, (request, _) in made.items() if i not in added]
+        changes: list[Change] = []
+        for at, deposit in made.items():
+            if deposit.id not in added:
+                continue
+            before = running[deposit.gas_account_id]
+            account = replace(before, available=before.available + deposit.amount, updated_at=now)
+            running[account.id] = account
+            outcomes[at] = (account, deposit)
+            changes.append(_change(group[at], account, deposit))
+        repeated = [at for at, deposit in made.items() if deposit.id not in added]
+        outcomes |= await _repeat(
+            connection, {at: (group[at], running[places[at].id]) for at in repeated}
         )
         await self._audit.record_many(connection, changes)
+        return outcomes
 
-    @staticmethod
-    async def _repeat(
-        connection: Connection, account: GasAccount, requests: Sequence[_Request]
-    ) -> None:
-        """Answer requests whose deposit was there already."""
-        if not requests:
-            return
-        keys = [request.key for request in requests if request.key is not None]
-        found = await transactions.find_deposits(connection, account.tenant, keys)
-        for request in requests:
-            known = found.get(request.key or "")
-            if known is not None and _is_same(known, account, request):
-                request.outcome = (account, known)
+
+async def _repeat(
+    connection: Connection, repeated: dict[int, tuple[_Asked, GasAccount]]
+) -> dict[int, _Outcome]:
+    """Answer requests whose deposit was there already."""
+    outcomes: dict[int, _Outcome] = {}
+    for tenant in {account.tenant for _, account in repeated.values()}:
+        mine = {at: pair for at, pair in repeated.items() if pair[1].tenant == tenant}
+        keys = [asked.key for asked, _ in mine.values() if asked.key is not None]
+        found = await transactions.find_deposits(connection, tenant, keys)
+        for at, (asked, account) in mine.items():
+            known = found.get(asked.key or "")
+            if known is not None and _is_same(known, account, asked):
+                outcomes[at] = (account, known)
             else:
-                request.outcome = DepositDiffers(
+                outcomes[at] = DepositDiffers(
                     "this tx_id was deposited before with another gas account, amount or address"
                 )
+    return outcomes
 
 
-def _deposit(account: GasAccount, request: _Request, now: datetime) -> Transaction:
+def _told(outcome: _Outcome) -> Deposited:
+    if isinstance(outcome, ServiceError):
+        raise outcome
+    if isinstance(outcome, _Held):
+        raise Unavailable("the gas account is in use")
+    return outcome
+
+
+def _permitted(asked: _Asked, account: Account) -> Account | ServiceError:
+    try:
+        approvals.check_may_deposit(asked.caller.require_principal())
+    except ServiceError as exc:
+        return exc
+    return account
+
+
+def _change(asked: _Asked, account: GasAccount, deposit: Transaction) -> Change:
+    return Change(
+        caller=asked.caller,
+        action="gasbank.deposit",
+        status=200,
+        account_id=account.account_id,
+        resource_id=deposit.id,
+        after=deposit,
+    )
+
+
+def _deposit(account: GasAccount, asked: _Asked, now: datetime) -> Transaction:
     return Transaction(
         id=new_id(),
         gas_account_id=account.id,
@@ -273,20 +269,20 @@ def _deposit(account: GasAccount, request: _Request, now: datetime) -> Transacti
         tenant=account.tenant,
         type="deposit",
         status="completed",
-        amount=request.amount,
-        net_amount=request.amount,
-        blockchain_tx_id=request.new.tx_id,
-        from_address=request.new.from_address,
-        to_address=request.new.to_address,
+        amount=asked.amount,
+        net_amount=asked.amount,
+        blockchain_tx_id=asked.new.tx_id,
+        from_address=asked.new.from_address,
+        to_address=asked.new.to_address,
         created_at=now,
         updated_at=now,
     )
 
 
-def _is_same(known: Transaction, account: GasAccount, request: _Request) -> bool:
+def _is_same(known: Transaction, account: GasAccount, asked: _Asked) -> bool:
     return (known.gas_account_id, known.amount, known.from_address, known.to_address) == (
         account.id,
-        request.amount,
-        request.new.from_address,
-        request.new.to_address,
+        asked.amount,
+        asked.new.from_address,
+        asked.new.to_address,
     )

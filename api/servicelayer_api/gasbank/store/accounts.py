@@ -10,6 +10,7 @@ from servicelayer_api.gasbank.errors import GasWalletTaken
 from servicelayer_api.gasbank.models import Figures, GasAccount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
     from uuid import UUID
 
@@ -118,6 +119,31 @@ async def lock_account(
 ) -> GasAccount | None:
     """Find the gas account of an account and hold it until the transaction ends."""
     return await _one_account(connection, account_id, gas_account_id, "FOR NO KEY UPDATE")
+
+
+async def lock_accounts(
+    connection: Connection, keys: Sequence[tuple[UUID, UUID]], *, wait: bool
+) -> dict[UUID, GasAccount]:
+    """Hold several gas accounts until the transaction ends, always in the same order.
+
+    Args:
+        connection: with the transaction open.
+        keys: the gas account and the account that it must belong to.
+        wait: whether to wait for those that somebody else holds; else they are left out.
+
+    Returns:
+        Those that are there, by id.
+    """
+    if not keys:
+        return {}
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM gas_accounts WHERE (id, account_id) IN "  # noqa: S608 - fixed names
+        "(SELECT * FROM unnest($1::uuid[], $2::uuid[])) "
+        f"ORDER BY id FOR NO KEY UPDATE {'' if wait else 'SKIP LOCKED'}",
+        [gas_account_id for gas_account_id, _ in keys],
+        [account_id for _, account_id in keys],
+    )
+    return {row["id"]: _account(row) for row in rows}
 
 
 async def _one_account(

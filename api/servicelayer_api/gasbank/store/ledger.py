@@ -50,42 +50,46 @@ async def insert_entry(
 async def insert_deposits(
     connection: Connection, deposits: Sequence[Transaction], keys: Sequence[str | None]
 ) -> set[UUID]:
-    """Add deposits of one gas account, which must be held, and credit them, by one statement.
+    """Add deposits to gas accounts, which must be held, and credit them, by one statement.
 
     Args:
         connection: with the transaction open.
-        deposits: all of one gas account.
+        deposits: of any gas accounts.
         keys: of the deposits; `None` for one that cannot be told from others.
 
     Returns:
         Which were added. The others have the key of a deposit that is there already.
     """
-    first = deposits[0]
+    if not deposits:
+        return set()
     rows = await connection.fetch(
         "WITH made AS ("  # noqa: S608 - fixed names
         "INSERT INTO gas_transactions (id, gas_account_id, account_id, tenant, type, status, "
         "amount, net_amount, blockchain_tx_id, deposit_key, from_address, to_address, "
         "created_at, updated_at) "
-        "SELECT given.id, $6, $7, $8, 'deposit', 'completed', given.amount, given.amount, "
-        "given.tx_id, given.key, given.sender, given.receiver, $9, $9 "
-        "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $10::text[]) "
-        "WITH ORDINALITY AS given (id, amount, tx_id, key, sender, receiver, place) "
+        "SELECT given.id, given.gas_account, given.account, given.tenant, 'deposit', 'completed', "
+        "given.amount, given.amount, given.tx_id, given.key, given.sender, given.receiver, $1, $1 "
+        "FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[], "
+        "$8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS given (id, gas_account, account, "
+        "tenant, amount, tx_id, key, sender, receiver, place) "
+        # One order for all, so that two transactions with the same keys wait and never deadlock.
         "ORDER BY given.key, given.place "
         # In this tenant, or for a transaction of the chain in any.
         "ON CONFLICT DO NOTHING "
-        "RETURNING id, amount), "
+        "RETURNING id, gas_account_id, amount), "
         f"moved AS ({_INSERT} "
-        "SELECT $6, made.id, 'deposit', 'chain', 'available', made.amount, $9 FROM made) "
+        "SELECT made.gas_account_id, made.id, 'deposit', 'chain', 'available', made.amount, $1 "
+        "FROM made) "
         "SELECT id FROM made",
+        deposits[0].created_at,
         [deposit.id for deposit in deposits],
+        [deposit.gas_account_id for deposit in deposits],
+        [deposit.account_id for deposit in deposits],
+        [deposit.tenant for deposit in deposits],
         [deposit.amount for deposit in deposits],
         [deposit.blockchain_tx_id for deposit in deposits],
         list(keys),
         [deposit.from_address for deposit in deposits],
-        first.gas_account_id,
-        first.account_id,
-        first.tenant,
-        first.created_at,
         [deposit.to_address for deposit in deposits],
     )
     return {row["id"] for row in rows}
