@@ -291,13 +291,13 @@ DATABASE: Final = (
         f"{API}/db/address.py",
         'options["target_session_attrs"] = "read-write"',
         "pass",
-        f"{REAL}/test_failover.py -k three_times",
+        f"{UNIT}/test_commands.py",
     ),
     Mutant(
         f"{API}/db/pooler.py",
         "            return given is not None\n",
         "            return False\n",
-        f"{REAL}/test_pgbouncer.py",
+        f"{UNIT}/test_pooler.py",
     ),
     Mutant(
         f"{API}/db/pooler.py",
@@ -324,7 +324,7 @@ ONE_ITEM: Final = (
         f"{API}/gasbank/rules.py",
         "return min(LONGEST_WAIT, max(SHORTEST_WAIT, seconds)) if seconds > 0 else DEFAULT_WAIT",
         "return seconds if seconds > 0 else DEFAULT_WAIT",
-        f"{UNIT}/test_gas_resolver.py",
+        f"{UNIT}/test_gas_rules.py",
     ),
 )
 
@@ -339,7 +339,7 @@ EDGE: Final = (
         f"{API}/web/intake.py",
         "        if self.used + count > self._most:\n            raise Overloaded",
         "        if False:\n            raise Overloaded",
-        f"{REAL}/test_hostile_clients.py {UNIT}/test_web_frame.py",
+        f"{UNIT}/test_plain_routes.py",
     ),
     Mutant(
         f"{API}/connections.py",

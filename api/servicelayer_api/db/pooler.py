@@ -29,9 +29,10 @@ async def keeps_statements(connection: Connection) -> bool:
         if await connection.fetchval("SELECT pg_backend_pid()") == connection.get_server_pid():
             # Nothing stands in between: the server is the one that answered the login.
             return True
-        await connection.prepare(_QUESTION, name=name)
+        # Held until it was looked for: the driver closes a statement that nobody refers to.
+        prepared = await connection.prepare(_QUESTION, name=name)
         given = await connection.fetchval(
-            "SELECT name FROM pg_prepared_statements WHERE statement = $1", _QUESTION
+            "SELECT name FROM pg_prepared_statements WHERE statement = $1", prepared.get_query()
         )
         if given != name:
             return given is not None

@@ -77,6 +77,14 @@ def _ask(connection: socket.socket) -> int:
     return int(answer[9:12]) if answer else 0
 
 
+def _is_refused(connection: socket.socket) -> bool:
+    """Whether a whole request gets no answer; one that waited too long would have had its own."""
+    try:
+        return _ask(connection) == 0
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
 def _slow_body(server: ApiProcess, source: str) -> socket.socket:
     connection = _connect(server, source)
     connection.sendall(f"{_HEAD}content-length: 100\r\n\r\n{{".encode())
@@ -134,7 +142,7 @@ def test_one_address_cannot_have_all_connections_and_probes_answer_meanwhile(
         for _ in range(_OF_ADDRESS):
             held.enter_context(closing(_slow_body(server, "127.0.0.2")))
         with closing(_connect(server, "127.0.0.2")) as refused:
-            assert _said(refused) == b""
+            assert _is_refused(refused)
         with closing(_connect(server, "127.0.0.3")) as honest:
             assert _ask(honest) == 200
         for path in ("/livez", "/readyz", "/healthz", "/metrics"):

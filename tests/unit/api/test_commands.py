@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from servicelayer_api import __main__ as program
 from servicelayer_api.app import create_app
-from servicelayer_api.db.address import parse_dsn
+from servicelayer_api.db.address import connect_options, parse_dsn
 from servicelayer_api.db.migrations import MigrationFilesError, load_migrations
 from servicelayer_api.ids import new_id, parse_id
 from servicelayer_api.settings import Secret, Settings
@@ -190,6 +190,22 @@ def test_a_migration_can_ask_to_run_outside_of_a_transaction(tmp_path: Path) -> 
 )
 def test_a_usable_database_address_is_taken(dsn: str) -> None:
     assert parse_dsn(dsn) is None
+
+
+@pytest.mark.parametrize(
+    ("dsn", "target"),
+    [
+        ("postgres://u@h1:5432,h2:5432/d", "read-write"),
+        ("postgres://u@h1,h2/d?target_session_attrs=any", None),
+        ("postgres://u@h/d", None),
+    ],
+)
+def test_of_several_hosts_the_one_that_takes_writes_is_asked_for(
+    dsn: str, target: str | None
+) -> None:
+    options = connect_options(dsn, statement_cache=True, timeout=10)
+
+    assert options.get("target_session_attrs") == target
 
 
 @given(st.integers(0, 2**48 - 1))
