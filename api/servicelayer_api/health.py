@@ -59,10 +59,11 @@ def _ask(address: Address, path: str, seconds: float) -> tuple[int, str]:
 
 
 def _detail(body: bytes) -> str:
-    """What a person reads of the answer: its `detail` or `status`."""
+    """What a person reads of the answer: `detail` or `status`, and why modules are not ready."""
     try:
         document = json.loads(body)
-        said = document.get("detail") or document.get("status")
+        said = str(document.get("detail") or document.get("status") or "")
+        reasons: dict[str, str] = document.get("modules") or {}
+        return "; ".join((said, *(f"{name}: {why}" for name, why in reasons.items())))
     except (ValueError, AttributeError):
         return ""
-    return str(said or "")

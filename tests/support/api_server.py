@@ -17,7 +17,7 @@ import pytest
 from support.patience import patience
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["api"]
@@ -65,14 +65,19 @@ class ApiProcess:
     """A running `servicelayer-api serve`."""
 
     def __init__(
-        self, database_url: str, folder: Path, extra: Mapping[str, str] | None = None
+        self,
+        database_url: str,
+        folder: Path,
+        extra: Mapping[str, str] | None = None,
+        *,
+        through: Sequence[str] = (),
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / f"api-{self.port}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "servicelayer_api", "serve"],
+                [*through, sys.executable, "-m", "servicelayer_api", "serve"],
                 env=environment(database_url, self.port, extra),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -54,6 +54,13 @@ def place_of(dsn: str) -> str:
     return ", ".join(f"{host}:{port or 5432}" for host, port in hosts) or named
 
 
+def hosts_of(dsn: str) -> list[str]:
+    """List the hosts of an address that have to be looked up: those that are no socket's folder."""
+    named = dict(parse_qsl(urlsplit(dsn).query)).get("host", "")
+    hosts = [host.strip("[]") for host, _ in _hosts(dsn) if host] or named.split(",")
+    return [host for host in hosts if host and not host.startswith("/")]
+
+
 def connect_options(dsn: str, *, statement_cache: bool, timeout: float) -> dict[str, Any]:
     """Give the driver's options that the pool and the migration runner share.
 

@@ -281,6 +281,8 @@ def explain(exc: BaseException, place: str) -> str:
 
 
 def _explain_network(exc: OSError, place: str) -> str:
+    if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
+        return f"DNS does not answer for the database's host: {place} ({exc.strerror})"
     if isinstance(exc, socket.gaierror):
         return f"the database's host is not known to DNS: {place} ({exc.strerror})"
     if isinstance(exc, TimeoutError):

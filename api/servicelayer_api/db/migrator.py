@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
-from servicelayer_api.db.address import connect_options, place_of
+from servicelayer_api.db.address import CONNECT_TIMEOUT, connect_options, place_of
 from servicelayer_api.db.errors import diagnose, explain
+from servicelayer_api.db.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -130,7 +131,11 @@ class Migrator:
         options = connect_options(
             self._dsn, statement_cache=False, timeout=self._statement_timeout + 10
         )
-        connection = await asyncpg.connect(self._dsn, **options)
+        names = Names(self._dsn, wait=CONNECT_TIMEOUT)
+        try:
+            connection = await names.connect(**options)
+        finally:
+            await names.close()
         try:
             yield connection
         finally:

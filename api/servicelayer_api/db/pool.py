@@ -28,6 +28,7 @@ from servicelayer_api.db.errors import (
     translate,
     translate_connect,
 )
+from servicelayer_api.db.names import Names
 from servicelayer_api.db.pooler import keeps_statements
 from servicelayer_api.db.troubles import Troubles
 from servicelayer_api.db.write_trial import try_to_write
@@ -91,6 +92,7 @@ class Database:
         self._statement_cache = statement_cache
         self._timeout = timeout
         self._place = place_of(dsn)
+        self._names = Names(dsn)
         self._troubles = Troubles()
         self._opened = False
         self._pool: _Pool | None = None
@@ -121,6 +123,7 @@ class Database:
         self._drop_pool()
         while self._closing:
             await asyncio.gather(*self._closing)
+        await self._names.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
@@ -233,13 +236,18 @@ class Database:
             kept = await self._ask_for_statements()
         options = connect_options(self._dsn, statement_cache=kept, timeout=self._timeout)
         self._pool = await asyncpg.create_pool(
-            self._dsn, min_size=0, max_size=self._size, reset=_no_reset, **options
+            self._dsn,
+            min_size=0,
+            max_size=self._size,
+            reset=_no_reset,
+            connect=self._names.connect,
+            **options,
         )
         return self._pool
 
     async def _ask_for_statements(self) -> bool:
         options = connect_options(self._dsn, statement_cache=False, timeout=CONNECT_TIMEOUT)
-        connection = await asyncpg.connect(self._dsn, **options)
+        connection = await self._names.connect(**options)
         try:
             kept = await keeps_statements(connection)
         finally:

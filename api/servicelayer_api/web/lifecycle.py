@@ -53,6 +53,10 @@ class Lifecycle:
             return f"not ready: {', '.join(state.module.name for state in unready)}"
         return None
 
+    def reasons(self) -> dict[str, str]:
+        """Say of each critical module that is not ready why: for those on the inside only."""
+        return {state.module.name: state.ready_error for state in self._modules.unready()}
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Hold the modules started and the workers running."""

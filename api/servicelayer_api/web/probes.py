@@ -1,8 +1,8 @@
 """What the listener for probes serves: whether the process lives and is ready, and its figures.
 
 Invariant: nothing here waits for anything: no database, no credential, no other listener, so it
-answers whatever clients do to the other one. It tells the inside (`/metrics`), so it must not be
-reachable from outside; an Ingress does not know its port.
+answers whatever clients do to the other one. It tells the inside (`/metrics`, and why a module is
+not ready), so it must not be reachable from outside; an Ingress does not know its port.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _JSON: Final = "application/json"
+_OK: Final = 200
 
 
 class Probes:
@@ -61,6 +62,9 @@ class Probes:
         if path == "/livez":
             return 200, _JSON, b'{"status":"ok"}', {}
         status, media_type, body, headers = readiness(self._lifecycle, path, "")
+        reasons = self._lifecycle.reasons()
+        if status != _OK and reasons:
+            body = {**body, "modules": reasons}
         return status, media_type, msgspec.json.encode(body), headers
 
 

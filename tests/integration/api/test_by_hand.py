@@ -41,6 +41,18 @@ def test_health_is_asked_inside_the_container(database_url: str, tmp_path: Path,
     assert "Connection refused" in gone.stdout
 
 
+def test_health_says_why_modules_are_not_ready(empty_database_url: str, tmp_path: Path) -> None:
+    probes = {"PROBE_ADDR": f"127.0.0.1:{free_port()}"}
+    with running_api(empty_database_url, tmp_path, wait="/livez", MIGRATE="false", **probes) as api:
+        api.wait_for("/readyz", 503)
+        told = run("health", **probes)
+        public = api.wait_for("/readyz", 503).json()
+
+    assert told.returncode == 1
+    assert "; store: the schema is at version 0, this code needs " in told.stdout
+    assert "modules" not in public
+
+
 def test_the_guide_s_migrate_flag_needs_the_database_alone(empty_database_url: str) -> None:
     first = run("-dsn", empty_database_url, "-migrate")
     second = run("-dsn", empty_database_url, "-migrate")
