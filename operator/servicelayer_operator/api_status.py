@@ -1,29 +1,33 @@
 """Asking the API itself how it is: GET /system/status of the operand; the only user of httpx.
 
-In a cluster the Service is asked directly. Out of a cluster a Service has no address, so the API
-server's proxy is asked instead; it drops the Authorization header, so that only the public /readyz
-can be read there, which still tells whether the database answers. Invariants: every question has a
-timeout over all of it and a largest size, and no answer is unpacked; the token is sent and never
-logged; an unusable answer is a fact, never an exception. What is kept of it is bounded too: the
-operand may be any program.
+In a cluster the Service is asked directly, and a pod that is not ready is asked why at its listener
+for probes, where no credential is sent: its address may be another's by then. Out of a cluster a
+Service has no address, so the API server's proxy is asked instead; it drops the Authorization
+header, so that only the public /readyz can be read there, which still tells whether the database
+answers; pods are not asked. Invariants: every question has a timeout over all of it and a largest
+size, and no answer is unpacked; the token is sent and never logged; an unusable answer is a fact,
+never an exception. What is kept of it is bounded too: the operand may be any program.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import msgspec
 
 from servicelayer_operator.errors import ClusterError
+from servicelayer_operator.manifests.config_map import PROBE_PORT
 from servicelayer_operator.observed import ApiFact, ModuleFact
+from servicelayer_operator.serving import read_readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from servicelayer_operator.cluster import Cluster
+    from servicelayer_operator.observed import PodFact, UnreadyFact
     from servicelayer_operator.work_queue import Key
 
 IN_CLUSTER_URL = "http://{name}.{namespace}.svc"
@@ -49,6 +53,7 @@ class ApiProbe:
         self._url = url
         self._clock = clock
         self._answers: dict[Key, tuple[float, Hashable, ApiFact]] = {}
+        self._reasons: dict[Key, tuple[float, str, UnreadyFact | None]] = {}
         # The environment's proxies are for the world outside, not for the cluster's Services.
         self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
 
@@ -74,24 +79,54 @@ class ApiProbe:
         self._answers[key] = (self._clock(), stamp, fact)
         return fact
 
+    async def ask_pod(self, key: Key, pod: PodFact, *, max_age: float) -> UnreadyFact | None:
+        """Why a pod is not ready; None when it does not say.
+
+        Args:
+            key: Whose pod.
+            pod: The pod.
+            max_age: How old a remembered answer may be.
+        """
+        if not self._url:
+            return None
+        known = self._reasons.get(key)
+        if known is not None and known[1] == pod.name and self._clock() - known[0] < max_age:
+            return known[2]
+        host = f"[{pod.address}]" if ":" in pod.address else pod.address
+        answer = await self._fetch(f"http://{host}:{PROBE_PORT}", "/readyz", {})
+        unready = answer.status == HTTPStatus.SERVICE_UNAVAILABLE and not answer.error
+        fact = read_readiness(pod, answer.content) if unready else None
+        self._reasons[key] = (self._clock(), pod.name, fact)
+        return fact
+
     def forget(self, key: Key) -> None:
         """Drop what is remembered."""
         self._answers.pop(key, None)
+        self._reasons.pop(key, None)
 
     async def _direct(self, key: Key, token: str | None) -> ApiFact:
-        url = self._url.format(name=key.name, namespace=key.namespace) + "/system/status"
-        headers = {"Accept-Encoding": "identity"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        base = self._url.format(name=key.name, namespace=key.namespace)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = await self._fetch(base, "/system/status", headers)
+        reachable = answer.status is not None
+        if answer.error:
+            return ApiFact(reachable=reachable, error=answer.error)
+        if answer.status != HTTPStatus.OK:
+            return ApiFact(reachable=True, error=f"/system/status answered {answer.status}")
+        return parse_status(answer.content)
+
+    async def _fetch(self, base: str, path: str, headers: dict[str, str]) -> _Answer:
+        """Read an answer to its end or to the limits, as it came: nothing is unpacked."""
+        headers = {"Accept-Encoding": "identity", **headers}
         try:
             # The client's own limits are for each read: one byte every few seconds passes them.
             async with (
                 asyncio.timeout(ANSWER_SECONDS),
-                self._http.stream("GET", url, headers=headers) as response,
+                self._http.stream("GET", base + path, headers=headers) as response,
             ):
-                return await _read(response)
-        except (httpx.HTTPError, TimeoutError) as error:
-            return ApiFact(error=f"/system/status: {type(error).__name__}")
+                return await _read(response, path)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return _Answer(error=f"{path}: {type(error).__name__}")
 
     async def _proxied(self, key: Key) -> ApiFact:
         path = f"/api/v1/namespaces/{key.namespace}/services/{key.name}:http/proxy/readyz"
@@ -102,18 +137,24 @@ class ApiProbe:
         return ApiFact(reachable=True, store_ready=True)
 
 
-async def _read(response: httpx.Response) -> ApiFact:
-    """Read an answer to its end or to the limit, as it came: nothing is unpacked."""
-    if response.status_code != HTTPStatus.OK:
-        return ApiFact(reachable=True, error=f"/system/status answered {response.status_code}")
+class _Answer(NamedTuple):
+    """An answer, or why there is none that can be used."""
+
+    status: int | None = None
+    content: bytes = b""
+    error: str = ""
+
+
+async def _read(response: httpx.Response, path: str) -> _Answer:
+    status = response.status_code
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        return ApiFact(reachable=True, error="/system/status answered compressed")
+        return _Answer(status, error=f"{path} answered compressed")
     content = bytearray()
     async for chunk in response.aiter_raw(_LARGEST):
         content += chunk
         if len(content) > _LARGEST:
-            return ApiFact(reachable=True, error=f"/system/status is larger than {_LARGEST} bytes")
-    return parse_status(bytes(content))
+            return _Answer(status, error=f"{path} is larger than {_LARGEST} bytes")
+    return _Answer(status, bytes(content))
 
 
 class _Module(msgspec.Struct, frozen=True):

@@ -15,10 +15,8 @@ from servicelayer_operator.domain_checks import (
     check_database,
     check_exposed,
     check_migrated,
-    check_rollout,
     check_secrets,
     check_storage,
-    check_workloads,
     held_since,
     is_only_planned,
     template_of,
@@ -29,6 +27,7 @@ from servicelayer_operator.observed import ApplyError, Observed
 from servicelayer_operator.plan import Plan
 from servicelayer_operator.resource import ServiceLayer
 from servicelayer_operator.retries import judge_migration, wanted_job
+from servicelayer_operator.rollout_checks import check_rollout, check_workloads
 
 __all__ = ["Condition", "run_checks"]
 

@@ -1,4 +1,4 @@
-"""The domain checks: Secrets, database, migration, workloads, exposure, storage. One function each.
+"""The domain checks: Secrets, database, migration, exposure, storage. One function each.
 
 The invariant: a check looks at the facts of now and at nothing it said before, so every verdict
 falls and rises by itself. Each names the object it speaks of and what to do next.
@@ -9,15 +9,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from servicelayer_operator.conditions import Situation, Verdict, bad, good, unsure
-from servicelayer_operator.failures import clean, find_failure
-from servicelayer_operator.manifests.labels import API, POSTGRES, TEMPLATE_HASH
-from servicelayer_operator.manifests.manifest import Gate, ObjectKey
+from servicelayer_operator.failures import find_failure
+from servicelayer_operator.manifests.labels import POSTGRES, TEMPLATE_HASH
 from servicelayer_operator.manifests.names import Names, names_of
 from servicelayer_operator.manifests.postgres import wanted_claim
-from servicelayer_operator.observed import DeploymentFact, PodFact
 from servicelayer_operator.plan import is_key_changed, missing_keys
 from servicelayer_operator.quantities import parse_quantity
 from servicelayer_operator.retries import MigrationState
+from servicelayer_operator.rollout_checks import WAITING, late_pod, pods_of, refused_pods
 
 _KEY_CHANGED: Final = (
     "SECRET_ENCRYPTION_KEY in Secret {secret} is not the key that the data was written with; no "
@@ -31,11 +30,6 @@ ADDRESS_GRACE: Final = timedelta(seconds=60)
 _DATABASE_REASONS: Final = frozenset(
     {"DatabaseUnreachable", "DatabaseAuthFailed", "DatabaseUnsupported"}
 )
-_WAITING: Final = {
-    Gate.SECRETS_READY: "WaitingForSecrets",
-    Gate.DATABASE_READY: "WaitingForDatabase",
-    Gate.MIGRATED: "WaitingForMigration",
-}
 
 
 def check_secrets(situation: Situation) -> Verdict:
@@ -110,9 +104,17 @@ def check_database(situation: Situation) -> Verdict:
         )
     if (api is not None and api.store_ready) or (deployment is not None and deployment.ready):
         return good("DatabaseAnswers", _database_text(situation))
-    return unsure(
+    return _told_by_unready(situation) or unsure(
         "NotAsked", "No API pod is ready, and so none tells whether the database answers."
     )
+
+
+def _told_by_unready(situation: Situation) -> Verdict | None:
+    """A pod that only starts says of its database that it does not know it yet."""
+    unready = situation.observed.unready
+    if unready is None or not unready.store or late_pod(situation) is None:
+        return None
+    return bad("DatabaseUnreachable", f"Pod {unready.pod} says: {unready.store.rstrip('.')}.")
 
 
 def _check_embedded(situation: Situation) -> Verdict | None:
@@ -121,7 +123,7 @@ def _check_embedded(situation: Situation) -> Verdict | None:
     name, postgres = names_of(situation.resource).postgres, situation.observed.postgres
     if postgres is not None and postgres.ready:
         return None
-    failure = find_failure(_pods(situation, POSTGRES), situation.now)
+    failure = find_failure(pods_of(situation, POSTGRES), situation.now)
     if failure is not None:
         return bad(failure.reason, f"Database: {failure.message}", stalled=failure.stalled)
     refused = situation.observed.refused.get(f"StatefulSet/{name}")
@@ -154,100 +156,8 @@ def check_migrated(situation: Situation) -> Verdict | None:
         return refused_pods(f"Job {job.name}", refused)
     for wait in situation.plan.wait:
         if wait.key.kind == "Job" and wait.gate is not None:
-            return bad(_WAITING[wait.gate], f"{wait.key} is not started: {wait.reason}.")
+            return bad(WAITING[wait.gate], f"{wait.key} is not started: {wait.reason}.")
     return bad(verdict.reason, verdict.message, stalled=verdict.stalled)
-
-
-def check_workloads(situation: Situation) -> Verdict:
-    """Judge whether anything serves, old pods or new."""
-    resource, deployment = situation.resource, situation.observed.deployment
-    name = resource.metadata.name
-    if resource.spec.suspend:
-        return bad("Suspended", "Nothing serves while spec.suspend is true.")
-    if deployment is None:
-        return _not_deployed(situation)
-    if deployment.available:
-        return good(
-            "Available",
-            f"{deployment.available} of {deployment.wanted} API pods of Deployment {name} serve.",
-        )
-    found = check_rollout(situation)
-    if found.status == "False":
-        return found
-    return bad("PodsNotReady", f"No pod of Deployment {name} is ready: see its /readyz.")
-
-
-def _not_deployed(situation: Situation) -> Verdict:
-    key = _deployment_key(situation)
-    for wait in situation.plan.wait:
-        if wait.key == key and wait.gate is not None:
-            return bad(_WAITING[wait.gate], f"{key} is not made yet: {wait.reason}.")
-    return bad("DeploymentMissing", f"{key} does not exist yet.")
-
-
-def check_rollout(situation: Situation) -> Verdict:
-    """Judge whether exactly the wanted pods run, and no old ones. Not a condition of its own."""
-    deployment, name = situation.observed.deployment, situation.resource.metadata.name
-    if deployment is None:
-        return _not_deployed(situation)
-    if deployment.observed_generation < deployment.generation:
-        return bad("RolloutInProgress", f"Deployment {name} is not looked at by Kubernetes yet.")
-    if deployment.replica_failure is not None:
-        return refused_pods(f"Deployment {name}", deployment.replica_failure)
-    failure = find_failure(_new_pods(situation, deployment), situation.now)
-    if failure is not None:
-        serving = f" {deployment.available} pods serve." if deployment.available else ""
-        message = f"{failure.message.rstrip('.')}.{serving}"
-        return bad(failure.reason, message, stalled=failure.stalled)
-    if deployment.deadline_exceeded:
-        return bad(
-            "ProgressDeadlineExceeded",
-            f"Deployment {name} made no progress for 5 minutes: kubectl describe deployment {name}",
-            stalled=True,
-        )
-    return _progress(name, deployment)
-
-
-def refused_pods(whose: str, message: str) -> Verdict:
-    """Judge that pods are refused, in the words of whoever refused them."""
-    if "exceeded quota" in message:
-        return bad(
-            "QuotaExceeded",
-            f"Pods of {whose} do not fit the namespace's quota: {clean(message)}. Raise the quota, "
-            "or lower spec.api.replicas or the resources.",
-            stalled=True,
-        )
-    return bad("PodsRefused", f"Pods of {whose} are refused: {clean(message)}.", stalled=True)
-
-
-def _progress(name: str, deployment: DeploymentFact) -> Verdict:
-    wanted = deployment.wanted
-    if deployment.updated < wanted:
-        text = f"{deployment.updated} of {wanted} new pods of Deployment {name} are made."
-        return bad("RolloutInProgress", text)
-    if deployment.replicas > deployment.updated:
-        old = deployment.replicas - deployment.updated
-        return bad("RolloutInProgress", f"{old} old pods of Deployment {name} are still there.")
-    if deployment.available < wanted:
-        text = f"{deployment.available} of {wanted} pods of Deployment {name} are available."
-        return bad("PodsNotReady", f"{text} A pod is ready when its /readyz answers 200.")
-    return good("RolledOut", f"All {wanted} pods of Deployment {name} are up to date.")
-
-
-def _new_pods(situation: Situation, deployment: DeploymentFact) -> list[PodFact]:
-    """Pods of the template applied last: an old failing pod must not blame the new spec."""
-    pods = _pods(situation, API)
-    if not deployment.template:
-        return pods
-    return [pod for pod in pods if pod.template in {"", deployment.template}]
-
-
-def _pods(situation: Situation, component: str) -> list[PodFact]:
-    return [pod for pod in situation.observed.pods if pod.component == component]
-
-
-def _deployment_key(situation: Situation) -> ObjectKey:
-    return next(item.key for item in situation.desired if item.key.kind == "Deployment")
 
 
 def check_exposed(situation: Situation) -> Verdict | None:

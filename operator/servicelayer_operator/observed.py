@@ -149,6 +149,7 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
         terminated_message: Its termination message, raw.
         terminated_at: When it ended.
         unschedulable: The scheduler's words when no node takes it, else None.
+        address: Its IP address, empty before it has one.
     """
 
     name: str
@@ -168,6 +169,15 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
     terminated_message: str = ""
     terminated_at: datetime | None = None
     unschedulable: str | None = None
+    address: str = ""
+
+
+class UnreadyFact(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a pod is not ready, in its own words; `store`: what it says of its database."""
+
+    pod: str
+    why: str
+    store: str = ""
 
 
 class IngressFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +261,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         key: Fingerprint of the encryption key as it is now; empty when it is not known.
         tls_secret: The Ingress' certificate; None when nobody looked, `exists=False` when missing.
         api: None when nobody asked it.
+        unready: Why a new pod is not ready; None when all are, or none said.
         errors: Writes refused in this round.
         refused: Why no pod is made, by the `Kind/name` of the object that should have one.
     """
@@ -272,6 +283,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     tls_secret: SecretFact | None = None
     api: ApiFact | None = None
+    unready: UnreadyFact | None = None
     errors: tuple[ApplyError, ...] = ()
     refused: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -379,6 +391,7 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
         terminated_message=said(ended, "message"),
         terminated_at=instant(ended.get("finishedAt")),
         unschedulable=_unschedulable(status),
+        address=said(status, "podIP"),
     )
 
 

@@ -21,12 +21,19 @@ from servicelayer_operator.happenings import on_invalid, transitions
 from servicelayer_operator.kinds import SERVICE_LAYER
 from servicelayer_operator.manifests import BuildInputs, Manifest, ObjectKey, build_all
 from servicelayer_operator.manifests.names import names_of
-from servicelayer_operator.observed import ApiFact, ApplyError, Observed, SecretFact
+from servicelayer_operator.observed import (
+    ApiFact,
+    ApplyError,
+    Observed,
+    SecretFact,
+    UnreadyFact,
+)
 from servicelayer_operator.ownership import companions
 from servicelayer_operator.plan import Change, Plan, build_plan
 from servicelayer_operator.refusals import refused_pods
 from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
 from servicelayer_operator.secret_keeper import SecretKeeper, SecretState
+from servicelayer_operator.serving import pod_to_ask
 from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
 
 if TYPE_CHECKING:
@@ -157,6 +164,9 @@ class Reconciler:
         )
         await self._applier.verify(key, desired, before.children)
         migration = next((m.key for m in desired if m.key.kind == "Job"), None)
+        api, unready = await asyncio.gather(
+            self._ask_api(key, before, api_secret, ready=ready), self._ask_pod(key, before)
+        )
         observed = msgspec.structs.replace(
             runtime.facts.observed(key, migration),
             strangers=kept.strangers,
@@ -166,7 +176,8 @@ class Reconciler:
             secrets=_usable(api_secret, kept),
             database_secret=_usable(database, kept),
             tls_secret=tls.fact if tls else None,
-            api=await self._ask_api(key, before, api_secret, ready=ready),
+            api=api,
+            unready=unready,
         )
         refused = await refused_pods(
             runtime.cluster, key.namespace, observed, names.postgres, runtime.now()
@@ -196,6 +207,14 @@ class Reconciler:
             max_age=_API_AGE_READY if ready else _API_AGE_UNREADY,
             stamp=(deployment.ready, deployment.updated, deployment.template),
         )
+
+    async def _ask_pod(self, key: Key, before: Observed) -> UnreadyFact | None:
+        """Ask a new pod that is not ready why, if there is one."""
+        template = before.deployment.template if before.deployment else ""
+        pod = pod_to_ask(before.pods, template)
+        if pod is None:
+            return None
+        return await self._runtime.probe.ask_pod(key, pod, max_age=_API_AGE_UNREADY)
 
     async def _survey(
         self, resource: ServiceLayer, key: Key, gathered: _Gathered

@@ -190,7 +190,7 @@ def test_traffic_is_limited_to_what_the_operator_needs() -> None:
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert names["values"] == ["monitoring"]
     assert [port["port"] for port in incoming["ports"]] == [8080, 8081]
-    assert outgoing == [[443, 6443], [53], [53], [8080]]
+    assert outgoing == [[443, 6443], [53], [53], [8080, 8081]]
     assert spec["egress"][3]["to"][0]["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/managed-by": "servicelayer-operator",
         "app.kubernetes.io/component": "api",

@@ -34,11 +34,13 @@ class FakeKubelet:
     Attributes:
         outcomes: What becomes of the pods of a component; may be changed at any time.
         failure: (exit code, reason) of failing containers, as the migration Job tells it.
+        unready_address: The address of pods that run and are not ready, where a test may listen.
     """
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.outcomes = {"api": RUN, "postgres": RUN, "migrate": SUCCEED}
         self.failure = (3, "DatabaseUnreachable")
+        self.unready_address = ""
         self._api = KubeApi(kubeconfig)
         self._pods = f"{CORE}/namespaces/{namespace}/pods"
         self._done: dict[str, str] = {}
@@ -70,6 +72,9 @@ class FakeKubelet:
                 if pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
                     continue
                 status = _status(pod, outcome, self.failure)
+                if outcome == NOT_READY and self.unready_address:
+                    status["podIP"] = self.unready_address
+                    status["podIPs"] = [{"ip": self.unready_address}]
                 if self._api.try_patch(
                     f"{self._pods}/{metadata['name']}/status", {"status": status}
                 ):

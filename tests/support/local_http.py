@@ -20,12 +20,17 @@ class LocalHttp:
 
     Args:
         answer: Called with each request, in a thread of its connection.
+        address: Where it listens; any free port of 127.0.0.1 when left out.
 
     Attributes:
-        port: Where it listens, on 127.0.0.1.
+        port: Where it listens.
     """
 
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[BaseHTTPRequestHandler], None],
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -36,7 +41,7 @@ class LocalHttp:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.port = self._server.server_port

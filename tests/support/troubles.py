@@ -1,7 +1,7 @@
 """What can go wrong with Secrets, database and migration, a row each; the words for such rows."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from servicelayer_operator.observed import (
     JobState,
     SecretFact,
     StatefulSetFact,
+    UnreadyFact,
 )
 from servicelayer_operator.resource import ServiceLayer
 from support.situations import (
@@ -23,6 +24,7 @@ from support.situations import (
     OWN_DATABASE,
     api_pod,
     child,
+    converged,
     find,
     job_fact,
     migrate_pod,
@@ -69,6 +71,27 @@ def api(resource: ServiceLayer, desired: list[Manifest], **pod: Any) -> dict[str
 
 def failing(**pod: Any) -> Facts:
     return lambda resource, desired: api(resource, desired, **pod)
+
+
+def not_ready(
+    *,
+    available: int,
+    unready: UnreadyFact | None = None,
+    created: datetime = NOW - timedelta(minutes=5),
+    **changes: Any,
+) -> Facts:
+    """A new pod runs and is not ready; of the old ones so many serve."""
+
+    def facts(resource: ServiceLayer, desired: list[Manifest]) -> dict[str, Any]:
+        counts = {"updated": 1, "replicas": 3, "ready": available, "available": available}
+        return {
+            "deployment": rolled_out(resource, desired, **(counts | changes)),
+            "pods": (api_pod(desired, ready=False, created=created, address="10.1.2.3"),),
+            "unready": unready,
+            "api": ApiFact() if not available else converged(resource).api,
+        }
+
+    return facts
 
 
 def deployment(**changes: Any) -> Facts:

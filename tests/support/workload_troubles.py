@@ -1,7 +1,7 @@
 """What can go wrong with pods, rollouts, applied objects and the way in, a row each."""
 
-from servicelayer_operator.observed import IngressFact, SecretFact
-from support.situations import EMBEDDED
+from servicelayer_operator.observed import IngressFact, SecretFact, UnreadyFact
+from support.situations import EMBEDDED, OWN_DATABASE
 from support.troubles import (
     CERTIFICATE,
     EXPOSED,
@@ -12,9 +12,16 @@ from support.troubles import (
     ended,
     failing,
     fixed,
+    not_ready,
     refused,
     without,
 )
+
+NO_KEY = UnreadyFact(pod="shop-6d5f-abcde", why="vault: the key cannot open the data")
+NO_NAME = UnreadyFact(
+    pod="shop-6d5f-abcde", why="store: DNS does not answer", store="DNS does not answer"
+)
+
 
 WORKLOAD_TROUBLES = [
     Trouble(
@@ -218,6 +225,62 @@ WORKLOAD_TROUBLES = [
         "PodsNotReady",
         False,
         "0 of 2 pods",
+    ),
+    Trouble(
+        "a new pod does not become ready beside the old ones",
+        EMBEDDED,
+        not_ready(available=2),
+        "",
+        "PodsNotReady",
+        False,
+        "2 of 2 pods of Deployment shop are available. Pod shop-6d5f-abcde is not ready: its "
+        "/readyz does not answer 200",
+    ),
+    Trouble(
+        "a new pod says why it does not become ready",
+        EMBEDDED,
+        not_ready(available=2, unready=NO_KEY),
+        "",
+        "PodsNotReady",
+        False,
+        "Pod shop-6d5f-abcde says: vault: the key cannot open the data.",
+    ),
+    Trouble(
+        "a young pod says why it is not ready while the old ones serve",
+        EMBEDDED,
+        not_ready(available=2, unready=NO_KEY, created=YOUNG),
+        "",
+        "RolloutInProgress",
+        False,
+        "1 of 2 new pods",
+    ),
+    Trouble(
+        "no pod is ready and one says why at once",
+        EMBEDDED,
+        not_ready(available=0, updated=2, replicas=2, unready=NO_NAME, created=YOUNG),
+        "WorkloadsAvailable",
+        "PodsNotReady",
+        False,
+        "0 of 2 pods of Deployment shop are available. Pod shop-6d5f-abcde says: store: DNS does "
+        "not answer.",
+    ),
+    Trouble(
+        "no pod is ready, for the database has no address",
+        OWN_DATABASE,
+        not_ready(available=0, updated=2, replicas=2, unready=NO_NAME),
+        "DatabaseReachable",
+        "DatabaseUnreachable",
+        False,
+        "Pod shop-6d5f-abcde says: DNS does not answer.",
+    ),
+    Trouble(
+        "the rollout makes no progress, and a pod says why",
+        EMBEDDED,
+        not_ready(available=2, unready=NO_KEY, deadline_exceeded=True),
+        "",
+        "ProgressDeadlineExceeded",
+        True,
+        "says: vault: the key cannot open the data.",
     ),
     Trouble(
         "the Deployment is not made yet",

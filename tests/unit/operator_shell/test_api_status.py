@@ -5,17 +5,23 @@ import gzip
 import json
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from servicelayer_operator import api_status
 from servicelayer_operator.api_status import parse_status
+from servicelayer_operator.observed import PodFact, UnreadyFact
+from servicelayer_operator.serving import pod_to_ask
 from servicelayer_operator.work_queue import Key
+from support.local_http import LocalHttp, send_json
+from support.situations import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def content(**body: Any) -> bytes:
@@ -149,3 +155,94 @@ def test_an_answer_of_another_shape_is_a_fact_and_no_crash(raw: bytes) -> None:
     assert fact.reachable
     assert fact.store_ready is None
     assert fact.error
+
+
+HOST = "127.0.8.1"
+POD = PodFact(name="shop-6d5f-abcde", component="api", phase="Running", address=HOST)
+PROBLEM = {
+    "detail": "not ready: store, vault, http",
+    "modules": {
+        "store": "DNS does not answer for the database's host: db:5432",
+        "vault": "postgres://u:hidden@db/x\x1b[2J\n" + "x" * 9999,
+        "http": "waiting for dependencies: store",
+    },
+}
+
+
+async def ask(
+    answer: Callable[[BaseHTTPRequestHandler], None], pod: PodFact = POD
+) -> UnreadyFact | None:
+    with LocalHttp(answer, (HOST, 8081)):
+        probe = api_status.ApiProbe(cast("Any", None), "http://127.0.0.1:1", time.monotonic)
+        told = await probe.ask_pod(Key("trade", "shop"), pod, max_age=0)
+        await probe.close()
+    return told
+
+
+async def test_a_pod_says_why_it_is_not_ready_bounded_and_without_credentials() -> None:
+    asked: list[tuple[str, str | None, str | None]] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        headers = request.headers
+        asked.append((request.path, headers["Authorization"], headers["Accept-Encoding"]))
+        send_json(request, 503, PROBLEM)
+
+    told = await ask(answer)
+
+    assert asked == [("/readyz", None, "identity")]
+    assert told is not None
+    assert told.pod == POD.name
+    assert told.why.startswith(f"store: {told.store}; vault: postgres://***db/x [2J xxx")
+    assert told.store == "DNS does not answer for the database's host: db:5432"
+    assert len(told.why) <= 300
+    assert "waiting for" not in told.why
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (503, {"detail": "not ready: store, vault"}, "not ready: store, vault"),
+        (503, {"detail": "not ready", "modules": {"store": ""}}, "not ready"),
+        (503, {"detail": 7}, None),
+        (503, {"modules": ["store"]}, None),
+        (503, {}, None),
+        (503, {"detail": "x" * 300_000}, None),
+        (200, {"detail": "ready meanwhile"}, None),
+        (404, {"detail": "another program"}, None),
+    ],
+)
+async def test_what_is_no_refusal_of_readiness_tells_nothing(
+    status: int, body: dict[str, Any], why: str | None
+) -> None:
+    told = await ask(lambda request: send_json(request, status, body))
+    assert (told.why if told else None) == why
+
+
+async def test_a_pod_that_does_not_answer_tells_nothing() -> None:
+    probe = api_status.ApiProbe(cast("Any", None), "http://127.0.0.1:1", time.monotonic)
+    for address in (HOST, "::1", "no address", "a/b@c"):
+        pod = msgspec.structs.replace(POD, address=address)
+        assert await probe.ask_pod(Key("trade", "shop"), pod, max_age=0) is None
+    await probe.close()
+
+
+def test_of_the_new_pods_the_one_that_waits_longest_is_asked() -> None:
+    def pod(name: str, minutes: int, **changes: Any) -> PodFact:
+        facts = {"name": name, "created": NOW - timedelta(minutes=minutes), "template": "new"}
+        return msgspec.structs.replace(POD, **(facts | changes))
+
+    pods = [
+        pod("young", 1),
+        pod("chosen", 2),
+        pod("ready", 3, ready=True),
+        pod("old", 3, template="old"),
+        pod("going", 3, deleting=True),
+        pod("crashed", 3, waiting_reason="CrashLoopBackOff"),
+        pod("migrating", 3, component="migrate"),
+        pod("pending", 3, phase="Pending"),
+        pod("no-address", 3, address=""),
+    ]
+    asked = pod_to_ask(pods, "new")
+    assert asked is not None
+    assert asked.name == "chosen"
+    assert pod_to_ask(pods[2:], "new") is None
