@@ -13,10 +13,17 @@ from servicelayer_operator.failures import find_failure
 from servicelayer_operator.manifests.labels import POSTGRES, TEMPLATE_HASH
 from servicelayer_operator.manifests.names import Names, names_of
 from servicelayer_operator.manifests.postgres import wanted_claim
+from servicelayer_operator.observed import IngressFact
 from servicelayer_operator.plan import is_key_changed, missing_keys
 from servicelayer_operator.quantities import parse_quantity
 from servicelayer_operator.retries import MigrationState
-from servicelayer_operator.rollout_checks import WAITING, late_pod, pods_of, refused_pods
+from servicelayer_operator.rollout_checks import (
+    WAITING,
+    late_pod,
+    pods_of,
+    ready_endpoints,
+    refused_pods,
+)
 
 _KEY_CHANGED: Final = (
     "SECRET_ENCRYPTION_KEY in Secret {secret} is not the key that the data was written with; no "
@@ -166,18 +173,36 @@ def check_exposed(situation: Situation) -> Verdict | None:
     expose, name = resource.spec.expose, resource.metadata.name
     if expose.mode != "Ingress":
         return None
+    if resource.spec.suspend:
+        return bad("Suspended", f"{expose.host} answers 503 while spec.suspend is true.")
     if ingress is None:
         return bad("IngressMissing", f"Ingress {name} does not exist yet.")
     certificate = _check_certificate(situation)
     if certificate is not None:
         return certificate
-    if ingress.addresses:
-        return good("IngressReady", f"Ingress {name} serves {expose.host}.")
+    return _check_backend(situation) if ingress.addresses else _no_address(situation, ingress)
+
+
+def _no_address(situation: Situation, ingress: IngressFact) -> Verdict:
+    name, expose = situation.resource.metadata.name, situation.resource.spec.expose
     text = f"Ingress {name} has no address: does a controller of class "
     text = f"{text}{expose.ingress.class_name} run?"
     if ingress.created is None or situation.now - ingress.created < ADDRESS_GRACE:
         return bad("IngressPending", text)
     return unsure("AddressNotPublished", text)
+
+
+def _check_backend(situation: Situation) -> Verdict:
+    """An Ingress with an address answers 503 while its Service has nothing to send to."""
+    resource, ready = situation.resource, ready_endpoints(situation)
+    name, host = resource.metadata.name, resource.spec.expose.host
+    if not ready:
+        return bad(
+            "NoReadyEndpoints",
+            f"Ingress {name} has an address, but {host} answers 503: its Service {name} has no "
+            "ready pod.",
+        )
+    return good("IngressReady", f"Ingress {name} sends {host} to {ready} ready pods.")
 
 
 def _check_certificate(situation: Situation) -> Verdict | None:

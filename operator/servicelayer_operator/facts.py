@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from servicelayer_operator.kinds import POD, Kind
+from servicelayer_operator.kinds import ENDPOINT_SLICE, POD, Kind
 from servicelayer_operator.manifests import labels
 from servicelayer_operator.observed import (
     ChildFact,
     DeploymentFact,
+    EndpointsFact,
     IngressFact,
     JobFact,
     Observed,
@@ -22,6 +23,7 @@ from servicelayer_operator.observed import (
     StatefulSetFact,
     observe_child,
     observe_deployment,
+    observe_endpoints,
     observe_ingress,
     observe_job,
     observe_pod,
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 
     from servicelayer_operator.manifests.manifest import ObjectKey
 
-    Detail = DeploymentFact | StatefulSetFact | JobFact | IngressFact | PodFact | None
+    Detail = (
+        DeploymentFact | StatefulSetFact | JobFact | IngressFact | PodFact | EndpointsFact | None
+    )
 
 _OBSERVERS = {
     "Deployment": observe_deployment,
@@ -42,7 +46,10 @@ _OBSERVERS = {
     "Job": observe_job,
     "Ingress": observe_ingress,
     "Pod": observe_pod,
+    "EndpointSlice": observe_endpoints,
 }
+# Kubernetes' own: they are looked at, and never applied or pruned.
+_NO_CHILDREN = frozenset({POD.kind, ENDPOINT_SLICE.kind})
 
 
 class _Record(NamedTuple):
@@ -81,12 +88,12 @@ class FactStore:
         if owner is None:
             # A label was taken off that the watch does not select by: the same as gone.
             return self._drop(place) if known is not None else None
-        is_pod = place.kind == POD.kind
+        is_child = place.kind not in _NO_CHILDREN
         observe = _OBSERVERS.get(place.kind)
         record = _Record(
             owner,
             version,
-            None if is_pod else observe_child(obj),
+            observe_child(obj) if is_child else None,
             observe(obj) if observe else None,
         )
         lost = known.owner if known is not None and known.owner != owner else None
@@ -94,8 +101,8 @@ class FactStore:
             self._drop(place)
         self._records[place] = record
         self._places.setdefault(owner, set()).add(place)
-        if known is not None and is_pod and known.detail == record.detail:
-            # Pods are rewritten often by others; only what a decision needs is news.
+        if known is not None and not is_child and known.detail == record.detail:
+            # Others rewrite them often; only what a decision needs is news.
             return None
         # Whoever lost an object to another's label has to look; the other has no need of it.
         return lost or owner
@@ -184,6 +191,7 @@ class FactStore:
             migration=job if isinstance(job, JobFact) else None,
             pods=tuple(sorted(pods, key=lambda pod: pod.name)),
             ingress=ingress if isinstance(ingress, IngressFact) else None,
+            endpoints=_endpoints(record.detail for _, record in records),
         )
 
     def __len__(self) -> int:
@@ -197,6 +205,15 @@ class FactStore:
             if not places:
                 del self._places[record.owner]
         return record.owner
+
+
+def _endpoints(details: Iterable[Detail]) -> dict[str, int]:
+    """Sum up the ready addresses of each Service: several slices may share one."""
+    found: dict[str, int] = {}
+    for detail in details:
+        if isinstance(detail, EndpointsFact):
+            found[detail.service] = found.get(detail.service, 0) + detail.ready
+    return dict(sorted(found.items()))
 
 
 def _owner(obj: Mapping[str, Any]) -> Key | None:

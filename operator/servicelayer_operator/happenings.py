@@ -38,7 +38,15 @@ _PROGRESS = frozenset(
     }
 )
 # Normal at first, and worth a warning when it was better before.
-_SLOW_START = frozenset({"PodsNotReady", "IngressPending", "CertificatePending", "SecretMissing"})
+_SLOW_START = frozenset(
+    {
+        "CertificatePending",
+        "IngressPending",
+        "NoReadyEndpoints",
+        "PodsNotReady",
+        "SecretMissing",
+    }
+)
 # One for all, so that one cause which several conditions tell is one event.
 _ACTION = "Reconcile"
 

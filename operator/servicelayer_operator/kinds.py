@@ -67,7 +67,10 @@ CHILDREN: tuple[Kind, ...] = (
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
 )
 
-WATCHED: tuple[Kind, ...] = (*CHILDREN, POD)
+# Kubernetes makes them, and copies the Service's labels onto them.
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+
+WATCHED: tuple[Kind, ...] = (*CHILDREN, POD, ENDPOINT_SLICE)
 
 _BY_NAME = {
     (kind.api_version, kind.kind): kind for kind in (SERVICE_LAYER, *WATCHED, CLAIM, LEASE, EVENT)

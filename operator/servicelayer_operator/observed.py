@@ -180,6 +180,13 @@ class UnreadyFact(msgspec.Struct, frozen=True, kw_only=True):
     store: str = ""
 
 
+class EndpointsFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One EndpointSlice: how many addresses of a Service are ready to be sent to."""
+
+    service: str
+    ready: int = 0
+
+
 class IngressFact(msgspec.Struct, frozen=True, kw_only=True):
     """The Ingress: the addresses its controller published, and when it was made."""
 
@@ -255,6 +262,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         migration: The Job of the wanted attempt (the one in `desired`), None when absent.
         pods: Pods of all three components.
         ingress: None when absent.
+        endpoints: How many ready addresses each Service has, by its name.
         secrets: The Secret the API pods read; None when missing.
         database_secret: The Secret that holds the database URL; None when missing.
         lost: Generated Secrets that are missing though data depends on them.
@@ -277,6 +285,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     migration: JobFact | None = None
     pods: tuple[PodFact, ...] = ()
     ingress: IngressFact | None = None
+    endpoints: Mapping[str, int] = msgspec.field(default_factory=dict[str, int])
     secrets: SecretFact | None = None
     database_secret: SecretFact | None = None
     lost: tuple[str, ...] = ()
@@ -392,6 +401,16 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
         terminated_at=instant(ended.get("finishedAt")),
         unschedulable=_unschedulable(status),
         address=said(status, "podIP"),
+    )
+
+
+def observe_endpoints(obj: Mapping[str, Any]) -> EndpointsFact:
+    """Read a discovery.k8s.io/v1 EndpointSlice; readiness that is not told counts as ready."""
+    labels = part(part(obj, "metadata"), "labels")
+    ready = [part(item, "conditions").get("ready") for item in items(obj, "endpoints")]
+    return EndpointsFact(
+        service=str(labels.get("kubernetes.io/service-name", "")),
+        ready=sum(state is not False for state in ready),
     )
 
 

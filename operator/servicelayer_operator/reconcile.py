@@ -282,6 +282,7 @@ class Reconciler:
             migration=fresh.migration,
             pods=fresh.pods,
             ingress=fresh.ingress,
+            endpoints=fresh.endpoints,
             errors=tuple(errors),
         )
         return msgspec.structs.replace(gathered, observed=observed)

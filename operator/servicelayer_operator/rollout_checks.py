@@ -27,6 +27,13 @@ def check_workloads(situation: Situation) -> Verdict:
         return bad("Suspended", "Nothing serves while spec.suspend is true.")
     if deployment is None:
         return _not_deployed(situation)
+    if deployment.available and not ready_endpoints(situation):
+        return bad(
+            "NoReadyEndpoints",
+            f"Service {name} has no ready address, though {deployment.available} pods of "
+            f"Deployment {name} are available: kubectl get endpointslices -l "
+            f"kubernetes.io/service-name={name}",
+        )
     if deployment.available:
         return good(
             "Available",
@@ -36,6 +43,11 @@ def check_workloads(situation: Situation) -> Verdict:
     if found.status == "False":
         return found
     return bad("PodsNotReady", f"No pod of Deployment {name} is ready: see its /readyz.")
+
+
+def ready_endpoints(situation: Situation) -> int:
+    """Return how many ready addresses the API's Service has."""
+    return situation.observed.endpoints.get(situation.resource.metadata.name, 0)
 
 
 def _not_deployed(situation: Situation) -> Verdict:

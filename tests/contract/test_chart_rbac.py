@@ -15,6 +15,7 @@ TABLE = {
     ("", "secrets"): ("get", "list", "watch", "create", "patch"),
     ("", "persistentvolumeclaims"): ("get",),
     ("", "pods"): LOOK,
+    ("discovery.k8s.io", "endpointslices"): LOOK,
     ("apps", "deployments"): EDIT,
     ("apps", "statefulsets"): EDIT,
     ("batch", "jobs"): EDIT,

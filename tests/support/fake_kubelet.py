@@ -1,7 +1,9 @@
 """Plays the kubelet on a control plane without nodes: it writes the status of pods, nothing else.
 
-The real controllers make the pods and count them; only what runs in a pod is made up here. What
-becomes of a component's pods is set by name: they run, succeed, fail, or cannot pull their image.
+The real controllers make the pods and count them, and publish the addresses of those that are
+ready; only what runs in a pod is made up here. Pods that run are put on a node that exists in name
+only, without which they would have no addresses. What becomes of a component's pods is set by name:
+they run, succeed, fail, or cannot pull their image.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ PENDING = "pending"
 
 _COMPONENT = "app.kubernetes.io/component"
 _PAUSE_SECONDS = 0.1
+_NODE = "in-name-only"
 
 
 class FakeKubelet:
@@ -34,16 +37,18 @@ class FakeKubelet:
     Attributes:
         outcomes: What becomes of the pods of a component; may be changed at any time.
         failure: (exit code, reason) of failing containers, as the migration Job tells it.
+        addresses: Whether ready pods get an address.
         unready_address: The address of pods that run and are not ready, where a test may listen.
     """
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.outcomes = {"api": RUN, "postgres": RUN, "migrate": SUCCEED}
         self.failure = (3, "DatabaseUnreachable")
+        self.addresses = True
         self.unready_address = ""
         self._api = KubeApi(kubeconfig)
         self._pods = f"{CORE}/namespaces/{namespace}/pods"
-        self._done: dict[str, str] = {}
+        self._done: dict[str, tuple[str, bool]] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fake-kubelet", daemon=True)
 
@@ -62,23 +67,43 @@ class FakeKubelet:
         self._api.__exit__(kind, value, trace)
 
     def _run(self) -> None:
+        self._api.try_create(f"{CORE}/nodes", {"metadata": {"name": _NODE}})
         while not self._end.wait(_PAUSE_SECONDS):
             for pod in self._api.items(self._pods):
                 metadata = pod["metadata"]
+                if metadata.get("deletionTimestamp") and pod["spec"].get("nodeName") == _NODE:
+                    self._api.end(f"{self._pods}/{metadata['name']}")
                 component = metadata.get("labels", {}).get(_COMPONENT, "")
                 outcome = self.outcomes.get(component, PENDING)
-                if self._done.get(metadata["uid"]) == outcome or metadata.get("deletionTimestamp"):
+                done = (outcome, self.addresses)
+                if self._done.get(metadata["uid"]) == done or metadata.get("deletionTimestamp"):
                     continue
                 if pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
                     continue
                 status = _status(pod, outcome, self.failure)
-                if outcome == NOT_READY and self.unready_address:
-                    status["podIP"] = self.unready_address
-                    status["podIPs"] = [{"ip": self.unready_address}]
+                if outcome in {RUN, NOT_READY}:
+                    self._place(pod, status, ready=outcome == RUN)
                 if self._api.try_patch(
                     f"{self._pods}/{metadata['name']}/status", {"status": status}
                 ):
-                    self._done[metadata["uid"]] = outcome
+                    self._done[metadata["uid"]] = done
+
+    def _place(self, pod: dict[str, Any], status: dict[str, Any], *, ready: bool) -> None:
+        """Put a pod on the node and give it an address, as whoever may listen there."""
+        if not pod["spec"].get("nodeName"):
+            name = pod["metadata"]["name"]
+            binding = {"metadata": {"name": name}, "target": {"kind": "Node", "name": _NODE}}
+            self._api.try_create(f"{self._pods}/{name}/binding", binding)
+        address = self.unready_address
+        if ready:
+            address = _address(pod["metadata"]["uid"]) if self.addresses else ""
+        if address:
+            status["podIP"], status["podIPs"] = address, [{"ip": address}]
+
+
+def _address(uid: str) -> str:
+    """An address that nobody has: it is reserved for documentation."""
+    return f"198.51.100.{int(uid[:8], 16) % 254 + 1}"
 
 
 def _status(pod: dict[str, Any], outcome: str, failure: tuple[int, str]) -> dict[str, Any]:

@@ -100,3 +100,11 @@ class KubeApi:
     def delete(self, path: str) -> None:
         """Delete an object."""
         self._http.delete(path).raise_for_status()
+
+    def try_create(self, path: str, body: dict[str, Any]) -> bool:
+        """POST an object that others may make or delete meanwhile; whether it worked."""
+        return self._http.post(path, json=body).is_success
+
+    def end(self, path: str) -> None:
+        """Delete an object at once, as a kubelet does when a pod has ended."""
+        self._http.delete(path, params={"gracePeriodSeconds": "0"})

@@ -214,6 +214,7 @@ def converged(resource: ServiceLayer, **changes: Any) -> Observed:
         "ingress": IngressFact(addresses=("203.0.113.7",), created=NOW - timedelta(hours=1))
         if resource.spec.expose.mode == "Ingress"
         else None,
+        "endpoints": {"shop": 0 if resource.spec.suspend else resource.spec.api.replicas},
         "secrets": SecretFact(name=names.api_secret, keys=API_KEYS),
         "database_secret": SecretFact(
             name=names.database_secret, keys=POSTGRES_KEYS | {names.database_key}

@@ -115,3 +115,25 @@ def test_nothing_is_kept_of_a_resource_without_children(facts: FactStore) -> Non
     facts.forget_object("trade", KEY)
     assert facts.owners() == set()
     assert len(facts) == 0
+
+
+def endpoint_slice(version: int, name: str, *ready: bool | None) -> dict[str, Any]:
+    body = child(version)
+    body["apiVersion"], body["kind"] = "discovery.k8s.io/v1", "EndpointSlice"
+    body["metadata"]["name"] = name
+    body["metadata"]["labels"]["kubernetes.io/service-name"] = "shop"
+    told = [{} if state is None else {"conditions": {"ready": state}} for state in ready]
+    body["endpoints"] = told or None
+    return body
+
+
+def test_ready_addresses_are_summed_up_over_the_slices_of_a_service(facts: FactStore) -> None:
+    assert facts.record(endpoint_slice(5, "shop-a", True, False)) == SHOP
+    assert facts.record(endpoint_slice(6, "shop-a", False, True)) is None
+    assert facts.record(endpoint_slice(7, "shop-b", True, None)) == SHOP
+    observed = facts.observed(SHOP, None)
+    assert observed.endpoints == {"shop": 3}
+    assert not observed.children
+    assert facts.record(endpoint_slice(8, "shop-a")) == SHOP
+    assert facts.remove(endpoint_slice(9, "shop-b")) == SHOP
+    assert facts.observed(SHOP, None).endpoints == {"shop": 0}
