@@ -124,7 +124,10 @@ def judge_migration(
     if job is not None and job.state is JobState.FAILED:
         return _failed(record, job, pods, now)
     found = _told_by_pods(job, pods, now) if job else None
-    return found or _last_attempt(resource, wanted) or _not_started(wanted, job)
+    found = found or _last_attempt(resource, wanted)
+    if found is None and job is not None and has_started(record, job.name, pods):
+        return _running(job)
+    return found or _not_started(wanted, job)
 
 
 def _completed(wanted: WantedJob) -> MigrationVerdict:
@@ -176,6 +179,11 @@ def _told_by_pods(job: JobFact, pods: Sequence[PodFact], now: datetime) -> Migra
         )
     if not running or (job.attempt > 1 and not settled(running[0], now)):
         return None
+    return _running(job)
+
+
+def _running(job: JobFact) -> MigrationVerdict:
+    """Also between its pod's end and the Job's own word: what has started waits no more."""
     return MigrationVerdict(
         state=MigrationState.RUNNING,
         reason="MigrationRunning",

@@ -58,6 +58,7 @@ _OWN_INGRESS_ANNOTATIONS: Final = {
 }
 
 
+_MILLIBYTES: Final = "m is a thousandth of a byte: write Mi for memory and disk, such as 512Mi"
 _NO_NETWORK: Final = "is no network, write one such as 10.20.0.0/16"
 _NOT_LISTED: Final = (
     "only settings of well-known controllers are taken here, and no snippets; put others into "
@@ -159,6 +160,10 @@ def _variable(path: str, variable: EnvVar) -> Iterator[Violation]:
 
 
 def _resources(path: str, resources: Resources) -> Iterator[Violation]:
+    for block, amounts in (("requests", resources.requests), ("limits", resources.limits)):
+        # A quantity, and surely a slip for Mi: no pod starts within half a byte.
+        if any(str(each).endswith("m") for each in (amounts.memory, amounts.ephemeral_storage)):
+            yield Violation(f"{path}.{block}", _MILLIBYTES)
     for name in ("cpu", "memory", "ephemeral_storage"):
         request = getattr(resources.requests, name)
         limit = getattr(resources.limits, name)

@@ -117,6 +117,22 @@ BAD_SPECS = [
         "an amount is a number with a unit: 500m or 2 for cpu, 512Mi or 4Gi for memory",
         FORM,
     ),
+    *(
+        BadSpec(
+            f"{block} of {name} in thousandths of a byte",
+            minimal(api={"resources": {block: {name: "512m"}}}),
+            "m is a thousandth of a byte: write Mi for memory and disk, such as 512Mi",
+            f"spec.api.resources.{block}",
+        )
+        for block in ("requests", "limits")
+        for name in ("memory", "ephemeral-storage")
+    ),
+    BadSpec(
+        "memory of the database in thousandths of a byte",
+        minimal(database={"embedded": {"resources": {"limits": {"memory": "512m"}}}}),
+        "m is a thousandth of a byte: write Mi for memory and disk, such as 512Mi",
+        "spec.database.embedded.resources.limits",
+    ),
     BadSpec(
         "an unknown log level",
         minimal(api={"logLevel": "verbose"}),

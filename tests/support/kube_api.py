@@ -78,10 +78,10 @@ class KubeApi:
         """POST an object into a collection."""
         return self._http.post(path, json=body).raise_for_status().json()
 
-    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def patch(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Merge-patch an object."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        response = self._http.patch(path, content=json.dumps(body), headers=headers)
+        response = self._http.patch(path, content=json.dumps(body), headers=headers, params=query)
         if response.is_error:
             raise AssertionError(f"PATCH {path}: {response.status_code} {response.text}")
         return response.json()
@@ -97,9 +97,9 @@ class KubeApi:
         response = self._http.patch(path, content=json.dumps(operations), headers=headers)
         return response.json() if response.is_success else None
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, **query: str) -> None:
         """Delete an object."""
-        self._http.delete(path).raise_for_status()
+        self._http.delete(path, params=query).raise_for_status()
 
     def try_create(self, path: str, body: dict[str, Any]) -> bool:
         """POST an object that others may make or delete meanwhile; whether it worked."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from servicelayer_operator.checks import run_checks
+from servicelayer_operator.happenings import transitions
 from servicelayer_operator.manifests import Claim
 from servicelayer_operator.observed import (
     ApiFact,
@@ -13,9 +14,11 @@ from servicelayer_operator.observed import (
     JobState,
     Observed,
     PodFact,
+    SecretFact,
     StatefulSetFact,
 )
 from support.situations import (
+    API_KEYS,
     EMBEDDED,
     NOW,
     OWN_DATABASE,
@@ -335,3 +338,24 @@ def test_unknown_fields_are_a_condition_and_keep_nothing_back() -> None:
     assert judged["Ready"].status == "True"
     assert judged["SpecUnderstood"].status == "False"
     assert "spec.monitoring" in judged["SpecUnderstood"].message
+
+
+@pytest.mark.parametrize("key", sorted(API_KEYS - {"ADMIN_PASSWORD"}))
+@pytest.mark.parametrize("status", [{}, {"encryptionKey": "f1"}])
+def test_losing_a_key_is_a_warning_and_needs_somebody(key: str, status: dict[str, Any]) -> None:
+    before = layer(EMBEDDED, status=status)
+    good = converged(before)
+    told = [
+        {"type": item.type, "status": item.status, "reason": item.reason}
+        for item in judge(before, good).values()
+    ]
+    after = layer(EMBEDDED, status={**status, "conditions": told})
+    lost = converged(after, secrets=SecretFact(name="shop-secrets", keys=API_KEYS - {key}))
+
+    found = judge(after, lost)
+    events = transitions(after.status, found.values())
+
+    reason = "SecretLost" if status and key == "SECRET_ENCRYPTION_KEY" else "SecretKeyMissing"
+    assert found["Stalled"].reason == reason
+    assert {(event.type, event.reason) for event in events} == {("Warning", reason)}
+    assert key in events[0].note

@@ -144,6 +144,25 @@ def test_a_migration_that_ended_well_is_complete_though_a_sidecar_goes_on() -> N
     assert verdict_of(resource, facts).state is MigrationState.COMPLETED
 
 
+@pytest.mark.parametrize("left", [[], [{"phase": "Succeeded"}], [{"phase": "Failed"}]])
+def test_what_has_started_is_running_until_the_job_says_how_it_ended(
+    left: list[dict[str, Any]],
+) -> None:
+    """Its pod may be gone, or have lost its container's state, before the Job has counted it."""
+    resource = layer(OWN_DATABASE)
+    desired = desired_of(resource)
+    fact = job_fact(desired, state=JobState.RUNNING)
+    pods = (migrate_pod(desired, phase="Running", exit_code=None),)
+    status = status_of(resource, converged(resource, migration=fact, pods=pods))
+    for _ in range(2):
+        later = layer(OWN_DATABASE, status=status)
+        ended = tuple(migrate_pod(desired, terminated_at=None, **pod) for pod in left)
+        observed = converged(later, migration=fact, pods=ended)
+        verdict = judge_migration(later, wanted_job(desired), observed, NOW)
+        assert (verdict.state, verdict.reason) == (MigrationState.RUNNING, "MigrationRunning")
+        status = status_of(later, observed)
+
+
 def status_of(resource: ServiceLayer, observed: Observed) -> dict[str, Any]:
     """The status that a round writes."""
     desired = desired_of(resource)
