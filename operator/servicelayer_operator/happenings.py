@@ -66,6 +66,16 @@ def on_invalid(refusal: InvalidResource) -> Happening:
     return Happening("Warning", "SpecInvalid", "Validate", note)
 
 
+def on_contested(one: str, another: str) -> Happening:
+    """Two operators want to serve the resource; both tell it in the same words."""
+    names = " and ".join(sorted((one, another)))
+    note = (
+        f"operators {names} both want to serve this resource; the one that serves it already goes "
+        "on. Let each watch namespaces of its own, or remove one"
+    )
+    return Happening("Warning", "Contested", "Serve", note)
+
+
 def on_secret(name: str) -> Happening:
     """A Secret was made."""
     return Happening("Normal", "SecretGenerated", "Generate", f"made Secret/{name}, once for all")

@@ -16,8 +16,9 @@ import msgspec
 from servicelayer_operator import observability
 from servicelayer_operator.apply import CONTESTED
 from servicelayer_operator.checks import Condition, run_checks
+from servicelayer_operator.claims import HOLD_SECONDS, Standing
 from servicelayer_operator.errors import ClusterError, NotFoundError
-from servicelayer_operator.happenings import on_invalid, transitions
+from servicelayer_operator.happenings import on_contested, on_invalid, transitions
 from servicelayer_operator.kinds import SERVICE_LAYER
 from servicelayer_operator.manifests import BuildInputs, Manifest, ObjectKey, build_all
 from servicelayer_operator.manifests.names import names_of
@@ -101,6 +102,9 @@ class Reconciler:
         except InvalidResource as refusal:
             await self._refuse(key, body, refusal)
             return None
+        standing = await self._stand(resource, key)
+        if standing is not Standing.SERVE:
+            return HOLD_SECONDS
         acting = resource.spec.mode == "Apply"
         kept = await self._keeper.ensure(resource, key, acting=acting)
         gathered = await self._gather(resource, key, kept)
@@ -131,6 +135,19 @@ class Reconciler:
             return None
         self._runtime.know(key, body["metadata"]["uid"])
         return body
+
+    async def _stand(self, resource: ServiceLayer, key: Key) -> Standing:
+        """Tell whether the resource is ours to serve; another operator's mark is told and asked."""
+        claims, mark = self._runtime.claims, str(resource.status.get("servedBy") or "")
+        standing = claims.stand(key, mark)
+        if mark in {"", claims.name} or standing is Standing.CONTESTED:
+            return standing
+        _log.warning("contested", namespace=key.namespace, name=key.name, marked=mark)
+        await self._runtime.recorder.record(resource.metadata, on_contested(mark, claims.name))
+        if standing is Standing.CLAIM:
+            wanted = {**resource.status, "servedBy": claims.name}
+            await self._write_status(key, resource.status, wanted)
+        return standing
 
     async def _refuse(self, key: Key, body: Mapping[str, Any], refusal: InvalidResource) -> None:
         """Say that the resource cannot be worked with; only an edit can mend it."""
@@ -298,6 +315,7 @@ class Reconciler:
             # It is told; the other operator's words are not overwritten by ours for ever.
             return POLL_UNREADY
         status = build_status(resource, desired, conditions, observed, plan, now)
+        status["servedBy"] = self._runtime.claims.name
         patch = await self._write_status(key, resource.status, status)
         if patch is not None:
             for happening in transitions(resource.status, conditions):

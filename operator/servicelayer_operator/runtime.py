@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from servicelayer_operator import observability
 from servicelayer_operator.api_status import IN_CLUSTER_URL, ApiProbe
 from servicelayer_operator.apply import Applier
+from servicelayer_operator.claims import Claims
 from servicelayer_operator.condition_counts import ConditionCounts
 from servicelayer_operator.facts import FactStore
 from servicelayer_operator.intake import Intake
@@ -53,6 +54,7 @@ class Runtime:
         self.intake = Intake(self.queue, self.facts)
         self.recorder = Recorder(cluster, settings.identity, now=now, clock=clock)
         self.applier = Applier(cluster, self.facts, self.recorder, clock)
+        self.claims = Claims(settings.installation, clock)
         self.secrets = SecretReader(cluster, clock)
         self.probe = ApiProbe(cluster, url, clock)
         self.activity = WatchActivity(clock)
@@ -88,6 +90,7 @@ class Runtime:
     def _drop(self, key: Key) -> None:
         self.applier.forget(key)
         self.probe.forget(key)
+        self.claims.forget(key)
         self.conditions.forget(key)
         self.secrets.forget(key.namespace, f"{key.name}-secrets", f"{key.name}-postgres")
         uid = self._uids.pop(key, None)

@@ -72,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_url: str = ""
 
     @property
+    def installation(self) -> str:
+        """What all replicas of this operator share, and no other installation has."""
+        return f"{self.lease_namespace or self.operator_namespace}/{self.lease_name}"
+
+    @property
     def namespaces(self) -> tuple[str | None, ...]:
         """What to list and watch: each namespace, or `None` once for the whole cluster."""
         return self.watch_namespaces or (None,)

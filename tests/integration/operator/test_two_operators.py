@@ -82,3 +82,27 @@ def test_two_operators_that_fight_over_a_resource_tell_it_and_stop(scene: Scene)
         scene.started(DEFAULT_API_IMAGE=image)
     scene.create()
     scene.until("told", lambda: "Contested" in {event["reason"] for event in scene.events()}, 90)
+
+
+@pytest.mark.timeout(180)
+def test_a_second_operator_tells_it_at_once_and_leaves_the_first_one_s_objects(
+    scene: Scene,
+) -> None:
+    scene.started(LEASE_NAME="first", DEFAULT_API_IMAGE="servicelayer-api:one")
+    scene.create()
+    scene.until_ready()
+    assert scene.status()["servedBy"] == "default/first"
+    scene.until_idle()
+    writes = len(scene.writes())
+    scene.started(LEASE_NAME="second", DEFAULT_API_IMAGE="servicelayer-api:two")
+
+    def told() -> bool:
+        notes = [event["note"] for event in scene.events() if event["reason"] == "Contested"]
+        return any("operators default/first and default/second" in note for note in notes)
+
+    scene.until("told", told, 20)
+    scene.until("taken back", lambda: scene.status()["servedBy"] == "default/first", 20)
+    scene.until_idle()
+    touched = {write.split(" ")[1].split("/")[0] for write in scene.writes()[writes:]}
+    assert touched == {"events", "servicelayers"}
+    assert scene.condition("Ready")[0] == "True"
