@@ -1,9 +1,10 @@
 """The cache of facts: what the watches last said about the objects that belong to ServiceLayers.
 
 Invariants: facts only, never whole objects and never a Secret's value; an older version never
-overwrites a newer one; what a watch may have lost (a deletion during a gap is never reported) is
-found by the sweep, which compares the cache with a LIST. An object belongs to the ServiceLayer that
-its instance label names, in the same namespace.
+overwrites a newer one, nor does the answer to a write bring back what went since; what a watch may
+have lost (a deletion during a gap is never reported) is found by the sweep, which compares the
+cache with a LIST. An object belongs to the ServiceLayer that its instance label names, in the same
+namespace.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class FactStore:
     def __init__(self) -> None:
         self._records: dict[_Place, _Record] = {}
         self._places: dict[Key, set[_Place]] = {}
+        # At which version an object was last seen to go; kept until the next sweep.
+        self._gone: dict[_Place, int] = {}
 
     def record(self, obj: Mapping[str, Any]) -> Key | None:
         """Take in an object as a watch or a write answered it.
@@ -83,11 +86,14 @@ class FactStore:
         """
         owner, place, version = _owner(obj), _place(obj), _version(obj)
         known = self._records.get(place)
-        if known is not None and known.version >= version:
+        seen = self._gone.get(place, -1) if known is None else known.version
+        if seen >= version:
             return None
         if owner is None:
             # A label was taken off that the watch does not select by: the same as gone.
+            self._gone[place] = version
             return self._drop(place) if known is not None else None
+        self._gone.pop(place, None)
         is_child = place.kind not in _NO_CHILDREN
         observe = _OBSERVERS.get(place.kind)
         record = _Record(
@@ -116,9 +122,10 @@ class FactStore:
         place = _place(obj)
         known = self._records.get(place)
         # A deletion that is older than what we know is of an earlier object of the same name.
-        if known is None or known.version > _version(obj):
+        if known is not None and known.version > _version(obj):
             return None
-        return self._drop(place)
+        self._gone[place] = max(_version(obj), self._gone.get(place, -1))
+        return self._drop(place) if known is not None else None
 
     def sweep(
         self,
@@ -150,6 +157,11 @@ class FactStore:
             and record.version <= taken
         ]
         news.update(self._drop(place) for place in gone)
+        self._gone = {
+            place: version
+            for place, version in self._gone.items()
+            if place.kind != kind.kind or version > taken
+        }
         return news
 
     def forget_object(self, namespace: str, key: ObjectKey) -> None:

@@ -137,3 +137,27 @@ def test_ready_addresses_are_summed_up_over_the_slices_of_a_service(facts: FactS
     assert facts.record(endpoint_slice(8, "shop-a")) == SHOP
     assert facts.remove(endpoint_slice(9, "shop-b")) == SHOP
     assert facts.observed(SHOP, None).endpoints == {"shop": 0}
+
+
+@pytest.mark.parametrize("way", ["deleted", "label taken off"])
+def test_the_answer_to_a_write_does_not_bring_back_what_went_meanwhile(
+    facts: FactStore, way: str
+) -> None:
+    """The watch may tell of the next change before the write's own answer is read."""
+    facts.record(child(5))
+    if way == "deleted":
+        assert facts.remove(child(7)) == SHOP
+    else:
+        unlabelled = child(7)
+        del unlabelled["metadata"]["labels"]["app.kubernetes.io/instance"]
+        assert facts.record(unlabelled) == SHOP
+    assert facts.record(child(6)) is None
+    assert facts.child("trade", KEY) is None
+    assert facts.record(child(8)) == SHOP
+    assert facts.child("trade", KEY) is not None
+
+
+def test_what_went_before_its_making_was_known_is_not_brought_back(facts: FactStore) -> None:
+    assert facts.remove(child(7)) is None
+    assert facts.record(child(6)) is None
+    assert facts.child("trade", KEY) is None
