@@ -53,6 +53,7 @@ _API_AGE_READY = 15.0
 _API_AGE_UNREADY = 4.0
 _SECRET_AGE_READY = 30.0
 _SECRET_AGE_UNREADY = 9.0
+_TRY_UNKEPT_AFTER = 600.0
 
 _log = observability.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class Reconciler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._keeper = SecretKeeper(runtime)
+        self._unkept: dict[Key, tuple[dict[str, Any], datetime]] = {}
 
     @property
     def _applier(self) -> Applier:
@@ -129,6 +131,7 @@ class Reconciler:
             body = await self._runtime.cluster.get(SERVICE_LAYER, key.namespace, key.name)
         except NotFoundError:
             self._runtime.forget(key)
+            self._unkept.pop(key, None)
             return None
         if body["metadata"].get("deletionTimestamp"):
             # Owner references do the rest; writing now would only delay the garbage collector.
@@ -345,7 +348,7 @@ class Reconciler:
     ) -> dict[str, Any] | None:
         """Patch the status if it says something new; the patch that was sent, else None."""
         patch = status_patch(old, new)
-        if patch is None:
+        if patch is None or self._is_unkept(key, patch):
             return None
         try:
             written = await self._runtime.cluster.merge_patch(
@@ -357,7 +360,19 @@ class Reconciler:
             _log.warning("status_not_written", namespace=key.namespace, name=key.name)
             raise
         self._runtime.intake.wrote(key, str(written["metadata"]["resourceVersion"]))
+        rest = status_patch(written.get("status") or {}, new)
+        if rest is None:
+            self._unkept.pop(key, None)
+        else:
+            self._unkept[key] = (rest, self._runtime.now())
         return patch
+
+    def _is_unkept(self, key: Key, patch: Mapping[str, Any]) -> bool:
+        """Whether the API server lately dropped just this: a definition before ours prunes it."""
+        rest, when = self._unkept.get(key, (None, None))
+        if when is None or rest != patch:
+            return False
+        return (self._runtime.now() - when).total_seconds() < _TRY_UNKEPT_AFTER
 
 
 def _secret_key(name: str) -> ObjectKey:

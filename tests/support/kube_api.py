@@ -66,6 +66,14 @@ class KubeApi:
             else response.raise_for_status().json()
         )
 
+    def columns(self, path: str) -> list[str]:
+        """The columns of a list as kubectl prints it; none while the server is not ready to."""
+        headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        response = self._http.get(path, params={"limit": "1"}, headers=headers)
+        if response.is_error:
+            return []
+        return [item["name"] for item in response.json()["columnDefinitions"]]
+
     def answers(self, path: str) -> bool:
         """Whether a read succeeds."""
         return self._http.get(path).is_success

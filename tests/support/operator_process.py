@@ -30,6 +30,7 @@ class OperatorProcess:
         log: File that takes its output; appended to.
         arguments: After `run`.
         environment: Settings over the defaults for tests.
+        release: A packed former release to run in place of this checkout.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class OperatorProcess:
         log: Path,
         *arguments: str,
         environment: dict[str, str] | None = None,
+        release: Path | None = None,
     ) -> None:
         self.log = log
         self.health, self.metrics = (f"127.0.0.1:{port}" for port in free_ports(2))
-        self._command = [str(PROGRAM), "run", *arguments]
+        packed = [sys.executable, "-P", "-m", "servicelayer_operator"]
+        self._command = [*(packed if release else [str(PROGRAM)]), "run", *arguments]
         self._environment = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(log.parent),
@@ -49,6 +52,7 @@ class OperatorProcess:
             "HEALTH_ADDR": self.health,
             "METRICS_ADDR": self.metrics,
             "LOG_LEVEL": "debug",
+            **({"PYTHONPATH": str(release)} if release else {}),
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None

@@ -66,7 +66,11 @@ class Scene:
         self.log = folder / "operator.log"
 
     def operator(
-        self, *arguments: str, kubeconfig: Path | None = None, **environment: str
+        self,
+        *arguments: str,
+        kubeconfig: Path | None = None,
+        release: Path | None = None,
+        **environment: str,
     ) -> OperatorProcess:
         """An operator for this namespace, not started; it is killed at the end of the test."""
         settings = {"API_URL": self.operand.url, **environment}
@@ -76,6 +80,7 @@ class Scene:
             *(arguments or ("--no-leader-election",)),
             *("--namespace", self.namespace),
             environment=settings,
+            release=release,
         )
         self.stack.callback(process.kill)
         return process
@@ -142,9 +147,11 @@ class Scene:
     def until_idle(self, seconds: float = 3) -> None:
         """Wait until nothing was written by the operator for a while."""
         quiet_since, count = time.monotonic(), len(self.writes())
+        deadline = time.monotonic() + patience(60)
         while time.monotonic() - quiet_since < seconds:
             now = len(self.writes())
             if now != count:
+                assert time.monotonic() < deadline, f"no end of writing: {self.writes()[-12:]}"
                 quiet_since, count = time.monotonic(), now
             time.sleep(0.2)
 
