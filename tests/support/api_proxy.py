@@ -55,12 +55,16 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What to do to a call: answer `status` without forwarding, or cut it before or after."""
+    """What to do to a call: answer `status` without forwarding, cut it before or after, or hang.
+
+    A call that hangs is taken, not passed on and never answered.
+    """
 
     status: int = 0
     body: dict[str, Any] = dataclasses.field(default_factory=dict)
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     cut: str = ""
+    hang: bool = False
 
 
 class ApiProxy(LoopThread):
@@ -146,6 +150,8 @@ class ApiProxy(LoopThread):
         self.calls.append(call)
         fault = self.fault(call) or Fault()
         body = await request.read()
+        if fault.hang:
+            await asyncio.Event().wait()
         if fault.status:
             return web.json_response(fault.body, status=fault.status, headers=fault.headers)
         if fault.cut == "before":

@@ -266,10 +266,13 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         by: Whose lease on it has not ended; `None` when nobody's.
+        runner: Which runner took it last, its lease over or not; `None` when none has, or where
+            runners have no tokens.
         expired: Whether the request has lived longer than it may.
     """
 
     by: Holder | None
+    runner: bytes | None = None
     expired: bool
 
 

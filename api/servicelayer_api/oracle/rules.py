@@ -205,22 +205,27 @@ def check_change(wanted: Change, change: RequestChange) -> None:
         raise Invalid(fields=[("error", f"must not be longer than {LARGEST_BODY} characters")])
 
 
-def check_transition(request: OracleRequest, change: Change, holding: Holding) -> None:
+def check_transition(
+    request: OracleRequest, change: Change, holding: Holding, runner: bytes | None
+) -> None:
     """Refuse a change that the request's state does not allow.
 
     Args:
         request: As it is, locked.
         change: What a caller wants.
         holding: Who holds it.
+        runner: Which runner the caller is; `None` where runners have no tokens.
 
     Raises:
-        RequestState: Not from this state, or not while the dispatcher holds it, or too late.
+        RequestState: Not from this state, or not while another holds it, or too late.
     """
     status = request.status
     if change in {"running", "succeeded"} and holding.expired:
         raise RequestState("the request has lived longer than it may")
     if change in {"succeeded", "failed"} and holding.by == "dispatcher":
         raise RequestState("the dispatcher is asking the source at the moment")
+    if change in {"succeeded", "failed"} and holding.runner not in {None, runner}:
+        raise RequestState("another runner has taken the request")
     allowed = {
         "running": status == "pending" or (status == "running" and holding.by is None),
         "succeeded": status == "running",

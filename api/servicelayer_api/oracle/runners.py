@@ -1,4 +1,8 @@
-"""Who may complete requests from outside: whoever shows a token of ORACLE_RUNNER_TOKENS."""
+"""Who may complete requests from outside: whoever shows a token of ORACLE_RUNNER_TOKENS.
+
+A request remembers which of them took it, by a few bytes of the token's digest: enough to tell
+runners apart, and too few for whoever reads the database to find a token by.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TOKEN_SEPARATORS: Final = re.compile(r"[,;\s]+")
+_MARK_BYTES: Final = 4
 
 
 class RunnerTokens:
@@ -21,14 +26,21 @@ class RunnerTokens:
         """Read tokens that are separated by commas, semicolons or spaces."""
         self._digests = {_digest(token) for token in _TOKEN_SEPARATORS.split(text) if token}
 
-    def check(self, shown: Iterable[str]) -> None:
-        """Refuse a caller who shows no token, when there are some.
+    def identify(self, shown: Iterable[str]) -> bytes | None:
+        """Tell which runner a caller is; refuse one who shows no token, when there are some.
+
+        Returns:
+            What tells this runner from others; `None` where there are no tokens.
 
         Raises:
             RunnerTokenRequired: None of what is shown is a token.
         """
-        if self._digests and not any(_digest(text) in self._digests for text in shown if text):
-            raise RunnerTokenRequired("oracle runner token required")
+        if not self._digests:
+            return None
+        for digest in map(_digest, filter(None, shown)):
+            if digest in self._digests:
+                return digest[:_MARK_BYTES]
+        raise RunnerTokenRequired("oracle runner token required")
 
 
 def _digest(token: str) -> bytes:

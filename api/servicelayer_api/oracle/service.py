@@ -314,12 +314,11 @@ class Oracle:
         async with self._database.transaction() as connection:
             account = await self._accounts.reach(connection, caller, account_id, write=True)
             wanted = rules.read_change(change)
-            if wanted != "retry":
-                self._runners.check(shown_tokens)
+            runner = None if wanted == "retry" else self._runners.identify(shown_tokens)
             rules.check_change(wanted, change)
             before, holding = await self._lock(connection, account.id, request_id)
-            rules.check_transition(before, wanted, holding)
-            await self._apply(connection, before.id, wanted, change)
+            rules.check_transition(before, wanted, holding, runner)
+            await self._apply(connection, before.id, wanted, change, runner)
             after = await store.find_request(connection, account.id, before.id)
             if after is None:
                 raise RequestNotFound("oracle request not found")
@@ -386,11 +385,16 @@ class Oracle:
                 raise SourceDisabled(f"{field}: the data source is disabled")
 
     async def _apply(
-        self, connection: Connection, request_id: UUID, wanted: rules.Change, change: RequestChange
+        self,
+        connection: Connection,
+        request_id: UUID,
+        wanted: rules.Change,
+        change: RequestChange,
+        runner: bytes | None,
     ) -> None:
         now = self._clock.now()
         if wanted == "running":
-            await store.update_taken(connection, request_id, self._runner_lease, now)
+            await store.update_taken(connection, request_id, runner, self._runner_lease, now)
         elif wanted == "retry":
             await store.update_retried(connection, [request_id], now)
         else:

@@ -197,7 +197,8 @@ async def lock_request(
         ttl: Seconds that a request may live; 0 for no limit.
     """
     row = await connection.fetchrow(
-        f"SELECT {_REQUEST}, holder, holder IS NOT NULL AND next_at > clock_timestamp() AS held, "  # noqa: S608 - fixed names
+        f"SELECT {_REQUEST}, holder, runner, "  # noqa: S608 - fixed names
+        "holder IS NOT NULL AND next_at > clock_timestamp() AS held, "
         "$3::float8 > 0 AND armed_at + make_interval(secs => $3) < clock_timestamp() AS expired "
         "FROM oracle_requests WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE",
         request_id,
@@ -207,7 +208,8 @@ async def lock_request(
     if row is None:
         return None
     holder = row["holder"] if row["held"] else None
-    return _request(row), Holding(by=holder, expired=row["expired"])
+    runner = row["runner"] if row["holder"] == "runner" else None
+    return _request(row), Holding(by=holder, runner=runner, expired=row["expired"])
 
 
 async def list_requests(
@@ -237,16 +239,21 @@ async def list_requests(
 
 
 async def update_taken(
-    connection: Connection, request_id: UUID, lease_seconds: float, now: datetime
+    connection: Connection,
+    request_id: UUID,
+    runner: bytes | None,
+    lease_seconds: float,
+    now: datetime,
 ) -> None:
     """Give a locked request to a runner."""
     await connection.execute(
         "UPDATE oracle_requests SET status = 'running', holder = 'runner', fence = fence + 1, "
-        "attempts = attempts + 1, updated_at = $3, "
+        "runner = $4, attempts = attempts + 1, updated_at = $3, "
         "next_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1",
         request_id,
         lease_seconds,
         now,
+        runner,
     )
 
 

@@ -1,6 +1,7 @@
 """A process that is stopped past its lease writes nothing when it goes on: oracle, gas, prices.
 
-Each test is the same story. The first server asks an outside system, which does not answer; it is
+Runners of the oracle are processes of others: their leases and tokens are tested directly. Each
+other test is the same story. The first server asks an outside system, which does not answer; it is
 stopped by SIGSTOP, and its lease ends (set so in the database, instead of being waited for). A
 second server takes the work and asks as well. Then the first is given its answer and goes on while
 the second still waits: only the fencing token tells the two apart.
@@ -146,6 +147,42 @@ def test_a_late_answer_to_an_oracle_request_is_not_written(
     rows = run_sql(dsn, "SELECT action FROM audit_log WHERE resource_id = $1 ORDER BY seq", request)
     assert [row["action"] for row in rows].count("oracle.request.succeeded") == 1
     assert outside.asked == 2
+
+
+def test_a_runner_that_comes_back_completes_nothing_that_another_took(
+    dsn: str, tmp_path: Path
+) -> None:
+    environment = {
+        **COMMON,
+        "ORACLE_DISPATCH": "false",
+        "ORACLE_RUNNER_TOKENS": "runner-1 runner-2",
+    }
+    with running_api(dsn, tmp_path, **environment) as api, api.client() as client:
+        account = client.post("/accounts", json={"owner": "o"}).json()["ID"]
+        oracle = f"/accounts/{account}/oracle"
+        source = client.post(f"{oracle}/sources", json={"name": "s", "url": "https://a.example"})
+        body = {"data_source_id": source.json()["ID"]}
+        request = client.post(f"{oracle}/requests", json=body).json()["ID"]
+
+        def told(runner: str, status: str) -> int:
+            return client.patch(
+                f"{oracle}/requests/{request}",
+                json={"status": status, "result": runner, "error": runner},
+                headers={"x-oracle-runner-token": runner},
+            ).status_code
+
+        expire = "UPDATE oracle_requests SET next_at = clock_timestamp() - interval '1 s'"
+        assert told("runner-1", "running") == 200
+        run_sql(dsn, expire)
+        assert told("runner-2", "running") == 200
+        assert (told("runner-1", "succeeded"), told("runner-1", "failed")) == (409, 409)
+        # Nor when the second one's lease is over as well: who completes it takes it first.
+        run_sql(dsn, expire)
+        assert (told("runner-1", "succeeded"), told("runner-1", "failed")) == (409, 409)
+        shown = client.get(f"{oracle}/requests/{request}").json()
+        assert (shown["Status"], shown["Result"], shown["Error"]) == ("running", "", "")
+        assert told("runner-2", "succeeded") == 200
+        assert client.get(f"{oracle}/requests/{request}").json()["Result"] == "runner-2"
 
 
 def test_a_late_price_is_not_written(outside: Outside, dsn: str, tmp_path: Path) -> None:

@@ -195,6 +195,48 @@ async def test_a_failing_migration_leaves_nothing_and_the_earlier_ones_stay(
     assert [row["version"] for row in rows] == [1]
 
 
+async def test_a_migration_whose_row_cannot_be_written_leaves_nothing(
+    empty_database_url: str,
+) -> None:
+    """Its step and its row are one: a step without a row would be run again, and fail for ever."""
+    steps = [_migration(1, "CREATE TABLE one (id int)"), _migration(2, "CREATE TABLE two (id int)")]
+    await Migrator(empty_database_url, steps[:1], _Told()).run()
+    await _fetch(
+        empty_database_url, "ALTER TABLE schema_migrations ADD CHECK (version <> 2) NOT VALID"
+    )
+
+    with pytest.raises(MigrationError, match="0002_step_2"):
+        await Migrator(empty_database_url, steps, _Told()).run()
+
+    assert not await _fetch(empty_database_url, "SELECT 1 FROM pg_tables WHERE tablename = 'two'")
+
+
+async def test_a_migration_that_is_killed_before_its_row_is_done_again(
+    empty_database_url: str,
+) -> None:
+    steps = [_migration(1, "CREATE TABLE one (id int)"), _migration(2, "CREATE TABLE two (id int)")]
+    await Migrator(empty_database_url, steps[:1], _Told()).run()
+    holder = await asyncpg.connect(empty_database_url)
+    own = holder.get_server_pid()
+    waiting = f"SELECT pid FROM pg_stat_activity WHERE {own} = ANY (pg_blocking_pids(pid))"  # noqa: S608 - a number
+    try:
+        async with holder.transaction():
+            # Rows are read and not written: the step is done, and its row waits.
+            await holder.execute("LOCK TABLE schema_migrations IN SHARE MODE")
+            working = asyncio.create_task(Migrator(empty_database_url, steps, _Told()).run())
+            while not (found := await _fetch(empty_database_url, waiting)):
+                assert not working.done()
+                await asyncio.sleep(0.05)
+            await holder.execute("SELECT pg_terminate_backend($1)", found[0]["pid"])
+            with pytest.raises(MigrationError):
+                await working
+    finally:
+        await holder.close()
+
+    assert not await _fetch(empty_database_url, "SELECT 1 FROM pg_tables WHERE tablename = 'two'")
+    assert await Migrator(empty_database_url, steps, _Told()).run() == 1
+
+
 async def test_a_statement_that_refuses_transactions_runs_outside_of_one(
     empty_database_url: str,
 ) -> None:

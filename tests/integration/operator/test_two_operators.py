@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.api_proxy import ApiProxy, Fault
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Scene
     from support.operator_process import OperatorProcess
 
 LEADING = 'leader_election_master_status{name="servicelayer-operator"}'
 
 
-def start_two(scene: Scene) -> tuple[OperatorProcess, OperatorProcess]:
-    """A leader and a standby."""
-    names = ["operator-a", "operator-b"]
+def start_two(
+    scene: Scene, first_by: Path | None = None
+) -> tuple[OperatorProcess, OperatorProcess]:
+    """A leader, which may have a way of its own to the API server, and a standby."""
     first, second = (
-        scene.operator("--log-format=json", LEASE_NAMESPACE=scene.namespace, POD_NAME=name)
-        for name in names
+        scene.operator(
+            "--log-format=json", kubeconfig=way, LEASE_NAMESPACE=scene.namespace, POD_NAME=name
+        )
+        for name, way in (("operator-a", first_by), ("operator-b", None))
     )
     first.start()
     first.wait_ready()
@@ -60,6 +67,34 @@ def test_a_leader_that_lost_its_lease_ends(scene: Scene) -> None:
     path = f"/apis/coordination.k8s.io/v1/namespaces/{scene.namespace}/leases/servicelayer-operator"
     scene.api.patch(path, {"spec": {"holderIdentity": "thief"}})
     assert first.wait_ended() == 4
+
+
+@pytest.mark.parametrize("methods", [{"PUT"}, {"GET", "PUT"}], ids=["renewal", "reading-too"])
+@pytest.mark.timeout(240)
+def test_a_leader_whose_renewal_is_never_answered_ends_before_another_leads(
+    scene: Scene, methods: set[str]
+) -> None:
+    """Its connection is open and silent, so that nothing but its own clock tells it to stop."""
+    with ApiProxy(scene.plane.kubeconfig, scene.folder) as proxy:
+        first, second = start_two(scene, proxy.kubeconfig)
+        scene.create()
+        scene.until_ready()
+        proxy.fault = lambda call: (
+            Fault(hang=True) if "/leases/" in call.path and call.method in methods else None
+        )
+        lived_on = False
+
+        def second_leads() -> bool:
+            nonlocal lived_on
+            leads = second.metric(LEADING) == 1
+            lived_on = lived_on or (leads and first.running)
+            return leads
+
+        scene.until("the second leads", second_leads)
+        assert not lived_on
+        assert first.wait_ended() == 4
+    scene.edit({"api": {"replicas": 3}})
+    scene.until("3 replicas", lambda: scene.children("Deployment")["shop"]["spec"]["replicas"] == 3)
 
 
 @pytest.mark.timeout(240)

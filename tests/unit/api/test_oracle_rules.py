@@ -195,16 +195,20 @@ FREE = Holding(by=None, expired=False)
 RUNNER = Holding(by="runner", expired=False)
 DISPATCHER = Holding(by="dispatcher", expired=False)
 LATE = Holding(by="runner", expired=True)
+OTHERS = Holding(by="runner", runner=b"other", expired=False)
+LEFT = Holding(by=None, runner=b"other", expired=False)
+OURS = Holding(by="runner", runner=b"ours", expired=False)
 ALLOWED = {
     ("pending", "running", FREE), ("pending", "failed", FREE), ("running", "running", FREE),
     ("running", "succeeded", FREE), ("running", "failed", FREE), ("running", "succeeded", RUNNER),
     ("running", "failed", RUNNER), ("running", "failed", LATE), ("failed", "retry", FREE),
+    ("running", "running", LEFT), ("running", "succeeded", OURS), ("running", "failed", OURS),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("status", ["pending", "running", "succeeded", "failed"])
 @pytest.mark.parametrize("change", ["running", "succeeded", "failed", "retry"])
-@pytest.mark.parametrize("holding", [FREE, RUNNER, DISPATCHER, LATE])
+@pytest.mark.parametrize("holding", [FREE, RUNNER, DISPATCHER, LATE, OTHERS, LEFT, OURS])
 def test_only_the_drawn_changes_of_state_are_allowed(
     status: rules.Status, change: rules.Change, holding: Holding
 ) -> None:
@@ -215,10 +219,10 @@ def test_only_the_drawn_changes_of_state_are_allowed(
         created_at=NOW, updated_at=NOW,
     )  # fmt: skip
     if (status, change, holding) in ALLOWED:
-        rules.check_transition(request, change, holding)
+        rules.check_transition(request, change, holding, b"ours")
     else:
         with pytest.raises(RequestState):
-            rules.check_transition(request, change, holding)
+            rules.check_transition(request, change, holding, b"ours")
 
 
 @pytest.mark.parametrize(
@@ -350,12 +354,12 @@ def test_a_request_names_sources_by_id() -> None:
 def test_runners_show_one_of_the_tokens_when_there_are_some() -> None:
     tokens = RunnerTokens(" one,two; three\nfour ")
     for token in ("one", "two", "three", "four"):
-        tokens.check([token])
-        tokens.check(["", "wrong", token])
+        assert tokens.identify([token]) == tokens.identify(["", "wrong", token])
     for shown in ([], [""], ["on"], ["one,two"], ["ONE"]):
         with pytest.raises(RunnerTokenRequired):
-            tokens.check(shown)
-    RunnerTokens(" , ").check([])
+            tokens.identify(shown)
+    assert tokens.identify(["one"]) != tokens.identify(["two"])
+    assert RunnerTokens(" , ").identify(["one"]) is None
 
 
 def test_two_spellings_of_one_name_are_one_name() -> None:
