@@ -6,7 +6,10 @@ And it meets a bad network: conflicts, throttling, errors and cut connections ar
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +33,77 @@ def proxy(scene: Scene) -> Iterator[ApiProxy]:
         yield started
 
 
+# What the operator takes from the name, the uid and the random Secrets of a resource: hashes, and
+# the uids and addresses that the API server gives out.
+_OF_ITS_OWN = re.compile(
+    r"\b(?:[0-9a-f]{64}|[0-9a-f]{10}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b"
+)
+_GIVEN_BY_THE_SERVER = {
+    "Service": ("clusterIP", "clusterIPs"),
+    "Job": ("selector",),
+}
+_CONTENT = ("spec", "data", "type", "automountServiceAccountToken")
+
+
 def shape(scene: Scene, name: str) -> dict[str, Any]:
-    """What the end state is made of, without what differs from resource to resource anyway."""
+    """The end state, without what differs from resource to resource anyway.
+
+    The content of every child, whose it is, and of each Secret's values the length, for they are
+    random; and what the resource says about itself.
+    """
     shapes: dict[str, Any] = {}
     for kind, objects in scene.everything().items():
         for child, body in objects.items():
             if body["metadata"]["labels"]["app.kubernetes.io/instance"] != name:
                 continue
-            # A migration Job is named by a hash that covers the database's own random password.
-            alias = child.replace(name, "X")
-            if kind == "Job":
-                alias = alias.rpartition("-")[0]
-            shapes[f"{kind}/{alias}"] = sorted(body.get("data") or {}) or sorted(
-                body.get("spec") or {}
+            shapes[f"{kind}/{_common(child, name)}"] = _common(
+                json.dumps(_content(kind, body), sort_keys=True), name
             )
-    return shapes
+    status = scene.status(name)
+    told = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    return {**shapes, "conditions": told}
+
+
+def _content(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    metadata = body["metadata"]
+    notes = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key.startswith("servicelayer.r3e.network/")
+    }
+    content: dict[str, Any] = {
+        "labels": metadata["labels"],
+        "annotations": notes,
+        "owners": [(owner["kind"], owner["name"]) for owner in metadata.get("ownerReferences", ())],
+        **{part: body[part] for part in _CONTENT if part in body},
+    }
+    if kind == "Secret":
+        values = {key: base64.b64decode(value) for key, value in body["data"].items()}
+        content["data"] = {key: len(value) for key, value in values.items()}
+    if "spec" in content:
+        given = _GIVEN_BY_THE_SERVER.get(kind, ())
+        content["spec"] = {k: v for k, v in content["spec"].items() if k not in given}
+    return content
+
+
+def _common(text: str, name: str) -> str:
+    """Say the same of every resource: names of one length, and no hash."""
+    return _OF_ITS_OWN.sub("#", text.replace(name, "X"))
+
+
+def secrets_of(scene: Scene, name: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """The uid of each Secret, and the digest of each of its values."""
+    return {
+        secret: (
+            body["metadata"]["uid"],
+            {
+                key: hashlib.sha256(value.encode()).hexdigest()
+                for key, value in body["data"].items()
+            },
+        )
+        for secret, body in scene.children("Secret").items()
+        if body["metadata"]["labels"]["app.kubernetes.io/instance"] == name
+    }
 
 
 @pytest.mark.timeout(900)
@@ -52,11 +111,11 @@ def test_killed_after_each_call_it_ends_in_the_same_state(scene: Scene, proxy: A
     operator = scene.operator(kubeconfig=proxy.kubeconfig)
     operator.start()
     operator.wait_ready()
-    scene.create("unkilled")
-    scene.until_ready("unkilled")
-    expected = shape(scene, "unkilled")
+    scene.create("shop00")
+    scene.until_ready("shop00")
+    expected = shape(scene, "shop00")
     operator.kill()
-    scene.api.delete(scene.path("unkilled"))
+    scene.api.delete(scene.path("shop00"))
     scene.until("no children", lambda: not any(scene.everything().values()), 60)
     point = 0
     while point < MOST_CALLS:
@@ -76,9 +135,8 @@ def _install_killed_at(
     expected: dict[str, Any],
 ) -> bool:
     """Install once, killed after call number `point`; whether it came to Ready before that."""
-    name = f"shop{point}"
+    name = f"shop{point:02d}"
     proxy.reset()
-    secrets: dict[str, set[str]] = {}
 
     def after(call: Call) -> None:
         if call.number == point:
@@ -93,25 +151,19 @@ def _install_killed_at(
         90,
     )
     survived = operator.running
-    _note_secrets(scene, name, secrets)
+    before = secrets_of(scene, name)
     proxy.reset()
     operator.kill()
     if not survived:
         operator.start()
         scene.until_ready(name)
         operator.kill()
-    _note_secrets(scene, name, secrets)
     assert shape(scene, name) == expected, f"killed after call {point}"
-    assert all(len(uids) == 1 for uids in secrets.values()), f"a secret made twice at {point}"
+    after = secrets_of(scene, name)
+    assert before == {secret: after[secret] for secret in before}, f"a Secret changed at {point}"
     scene.api.delete(scene.path(name))
     scene.until("no children", lambda: not any(scene.everything().values()), 60)
     return survived
-
-
-def _note_secrets(scene: Scene, name: str, seen: dict[str, set[str]]) -> None:
-    for secret, body in scene.children("Secret").items():
-        if body["metadata"]["labels"]["app.kubernetes.io/instance"] == name:
-            seen.setdefault(secret, set()).add(body["metadata"]["uid"] + str(body["data"]))
 
 
 @pytest.mark.parametrize(
