@@ -5,11 +5,12 @@ are replaced, and a node that lists the name has the right bytes. The plain name
 for whoever asks for `postgres:17`.
 """
 
+import hashlib
 import io
 import json
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,28 +72,65 @@ def images_of(cluster: Cluster) -> set[str]:
     return set.intersection(*listed) if listed else set()
 
 
-def load_as(cluster: Cluster, archive: Path, names: Sequence[str]) -> None:
-    """Load an image under other names than its archive gives it."""
+def load_as(
+    cluster: Cluster,
+    archive: Path,
+    names: Sequence[str],
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Load an image under other names than its archive gives it.
+
+    Args:
+        cluster: Where it is loaded.
+        archive: The image.
+        names: Its names there.
+        labels: Added to its configuration: the same content becomes an image of another digest.
+    """
     with tempfile.TemporaryDirectory() as folder:
         renamed = Path(folder) / archive.name
-        rename(archive, names, renamed)
+        rename(archive, names, renamed, labels or {})
         cluster.load_image(renamed)
 
 
-def rename(archive: Path, names: Sequence[str], target: Path) -> None:
-    """Write the archive anew with `names` for its image."""
+def rename(archive: Path, names: Sequence[str], target: Path, labels: Mapping[str, str]) -> None:
+    """Write the archive anew with `names` for its image, and with further labels."""
     with tarfile.open(archive) as source, tarfile.open(target, "w") as sink:
+        manifest = _only_image(json.loads(_content(source, _MANIFEST)))
+        known = str(manifest["Config"])
+        document = _content(source, known)
+        if labels:
+            document = _labelled(document, labels)
+            manifest["Config"] = f"{hashlib.sha256(document).hexdigest()}.json"
+        manifest["RepoTags"] = list(names)
         for member in source:
-            if member.name in _OTHER_FORM:
-                continue
-            stream = source.extractfile(member) if member.isfile() else None
-            if stream is not None and member.name == _MANIFEST:
-                stream, member.size = _renamed(json.load(stream), names)
-            sink.addfile(member, stream)
+            if member.name not in {*_OTHER_FORM, _MANIFEST, known}:
+                sink.addfile(member, source.extractfile(member) if member.isfile() else None)
+        _add(sink, str(manifest["Config"]), document)
+        _add(sink, _MANIFEST, json.dumps([manifest]).encode())
 
 
-def _renamed(manifest: list[dict[str, object]], names: Sequence[str]) -> tuple[io.BytesIO, int]:
+def _only_image(manifest: list[dict[str, object]]) -> dict[str, object]:
     if len(manifest) != 1:
         raise ClusterError(f"an archive with {len(manifest)} images cannot be renamed")
-    body = json.dumps([{**manifest[0], "RepoTags": list(names)}]).encode()
-    return io.BytesIO(body), len(body)
+    return manifest[0]
+
+
+def _labelled(document: bytes, labels: Mapping[str, str]) -> bytes:
+    config = json.loads(document)
+    run = config.setdefault("config", {})
+    run["Labels"] = {**(run.get("Labels") or {}), **labels}
+    return json.dumps(config, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    found = archive.extractfile(name)
+    if found is None:
+        raise ClusterError(f"an archive without {name} holds no image")
+    return found.read()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))

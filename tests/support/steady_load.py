@@ -1,38 +1,58 @@
-"""A steady loop of requests through the Ingress that remembers each one that failed."""
+"""A steady load of requests through the Ingress that remembers each one that failed."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 import httpx
 
 from support.patience import patience
 
-_PAUSE_SECONDS = 0.02
+CLIENTS = 32
+# Of one client between two requests: together they stay well under the limit of a credential.
+_PAUSE_SECONDS = 0.6
+_REQUESTS_OF_A_CONNECTION = 10
 
 
 class SteadyLoad:
-    """Sends requests one after the other from a thread of its own until the block ends.
+    """Sends requests from many clients, each in a thread of its own, until the block ends.
 
-    A request fails when no answer comes or the answer is not 200. The connection is kept for ten
-    requests and then opened anew, so that both ways of dropping a request are seen.
+    A request fails when no answer comes or the answer is not the wanted one. A connection is kept
+    for ten requests and then opened anew, so that both ways of dropping a request are seen.
 
     Args:
-        clients: makes the client for the next round.
-        path: what is asked for.
+        clients: makes the client for the next round of one thread.
+        path: what is asked for, and posted to.
+        posts: Whether every second request is a POST of an owner of its own.
+
+    Attributes:
+        failures: One line each.
+        made: The owners whose POST was acknowledged.
     """
 
-    def __init__(self, clients: Callable[[], httpx.Client], path: str) -> None:
-        self.sent = 0
+    def __init__(
+        self, clients: Callable[[], httpx.Client], path: str, *, posts: bool = False
+    ) -> None:
         self.failures: list[str] = []
-        self._clients, self._path = clients, path
+        self.made: list[str] = []
+        self._sent = itertools.count()
+        self.sent = 0
+        self._clients, self._path, self._posts = clients, path, posts
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="steady-load", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"steady-load-{number}", daemon=True)
+            for number in range(CLIENTS)
+        ]
+        self._started = 0.0
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._started = time.monotonic()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -42,7 +62,8 @@ class SteadyLoad:
         trace: TracebackType | None,
     ) -> None:
         self._end.set()
-        self._thread.join(30)
+        for thread in self._threads:
+            thread.join(30)
 
     def wait_more(self, count: int, seconds: float = 30) -> None:
         """Wait until so many more requests were sent, to be sure that a state was under load."""
@@ -53,22 +74,27 @@ class SteadyLoad:
             time.sleep(0.05)
 
     def _run(self) -> None:
-        started = time.monotonic()
         while not self._end.is_set():
             with self._clients() as client:
-                for _ in range(10):
-                    if self._end.is_set():
+                for number in range(_REQUESTS_OF_A_CONNECTION):
+                    if self._end.wait(_PAUSE_SECONDS):
                         return
-                    self._send(client, started)
-                    self._end.wait(_PAUSE_SECONDS)
+                    self._send(client, post=self._posts and number % 2 == 1)
 
-    def _send(self, client: httpx.Client, started: float) -> None:
-        at = f"{time.monotonic() - started:.1f} s"
+    def _send(self, client: httpx.Client, *, post: bool) -> None:
+        at = f"{time.monotonic() - self._started:.1f} s"
+        owner = str(uuid4())
         try:
-            answer = client.get(self._path)
+            if post:
+                answer = client.post(self._path, json={"owner": owner})
+            else:
+                answer = client.get(self._path, params={"limit": "5"})
         except httpx.HTTPError as exc:
             self.failures.append(f"{at}: {type(exc).__name__} {exc}")
         else:
-            if answer.status_code != httpx.codes.OK:
+            wanted = httpx.codes.CREATED if post else httpx.codes.OK
+            if answer.status_code != wanted:
                 self.failures.append(f"{at}: {answer.status_code} {answer.text[:200]}")
-        self.sent += 1
+            elif post:
+                self.made.append(owner)
+        self.sent = next(self._sent) + 1
