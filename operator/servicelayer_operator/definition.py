@@ -30,7 +30,7 @@ def built_for() -> dict[str, Any]:
     packed = resources.files("servicelayer_operator").joinpath("crds")
     folder = packed if packed.is_dir() else _CHECKOUT
     text = folder.joinpath(f"{NAME}.yaml").read_text(encoding="utf-8")
-    return cast("dict[str, Any]", yaml.safe_load(text))
+    return cast("dict[str, Any]", yaml.load(text, yaml.CSafeLoader))
 
 
 def missing_fields(served: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -74,7 +74,7 @@ class Helm:
             *options,
             stdin=json.dumps(values or {}),
         )
-        return [item for item in yaml.safe_load_all(done.stdout) if item]
+        return [item for item in yaml.load_all(done.stdout, yaml.CSafeLoader) if item]
 
     def install(
         self,
@@ -118,4 +118,4 @@ class Helm:
         if status.returncode != 0 or json.loads(status.stdout)["info"]["status"] != "deployed":
             return None
         done = self("get", "manifest", release, "--namespace", namespace)
-        return [item for item in yaml.safe_load_all(done.stdout) if item]
+        return [item for item in yaml.load_all(done.stdout, yaml.CSafeLoader) if item]

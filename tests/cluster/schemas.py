@@ -52,7 +52,7 @@ def write_crd_schemas(definitions: Iterable[Path], target: Path) -> None:
     """Write a schema for each version of each definition among YAML files into `target`."""
     metadata = json.loads((builtin_schemas() / "_definitions.json").read_text())
     for path in definitions:
-        for crd in yaml.safe_load_all(path.read_text()):
+        for crd in yaml.load_all(path.read_text(), yaml.CSafeLoader):
             spec = crd["spec"]
             for version in spec["versions"]:
                 root = closed(version["schema"]["openAPIV3Schema"])

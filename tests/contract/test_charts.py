@@ -54,7 +54,7 @@ def test_crd_chart_holds_the_same_bytes_as_the_repository() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_crd_chart_prints_the_definition_unchanged_and_keeps_it_only_when_told(keep: bool) -> None:
     (rendered,) = HELM.template(CRDS_CHART, {"keep": keep, "labels": {"team": "neo"}})
-    source = yaml.safe_load(CRDS[0].read_text())
+    source = yaml.load(CRDS[0].read_text(), yaml.CSafeLoader)
     policy = rendered["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
 
     assert rendered["spec"] == source["spec"]

@@ -37,6 +37,8 @@ KINDS = {
 MANAGED = "app.kubernetes.io/managed-by=servicelayer-operator"
 _numbers = itertools.count(1)
 
+type NewScene = Callable[[Path], contextlib.AbstractContextManager[Scene]]
+
 
 @pytest.fixture(scope="session")
 def plane() -> Iterator[ControlPlane]:
@@ -205,3 +207,16 @@ class Scene:
 def scene(plane: ControlPlane, tmp_path: Path) -> Iterator[Scene]:
     with contextlib.ExitStack() as stack:
         yield Scene(plane, tmp_path, stack)
+
+
+@pytest.fixture
+def new_scene(plane: ControlPlane) -> NewScene:
+    """Makes scenes for what runs side by side, each with a folder of its own."""
+
+    @contextlib.contextmanager
+    def make(folder: Path) -> Iterator[Scene]:
+        folder.mkdir()
+        with contextlib.ExitStack() as stack:
+            yield Scene(plane, folder, stack)
+
+    return make

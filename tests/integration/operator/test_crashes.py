@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +20,12 @@ from support.api_proxy import ApiProxy, Call, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from conftest import Scene
-    from support.operator_process import OperatorProcess
+    from conftest import NewScene, Scene
 
-# Generous: an unkilled installation makes about 25; the loop ends itself at the last one.
-MOST_CALLS = 60
+SIDE_BY_SIDE = 4
+NEVER = 0
 
 
 @pytest.fixture
@@ -45,26 +46,24 @@ _GIVEN_BY_THE_SERVER = {
 _CONTENT = ("spec", "data", "type", "automountServiceAccountToken")
 
 
-def shape(scene: Scene, name: str) -> dict[str, Any]:
+def shape(scene: Scene) -> dict[str, Any]:
     """The end state, without what differs from resource to resource anyway.
 
     The content of every child, whose it is, and of each Secret's values the length, for they are
     random; and what the resource says about itself.
     """
-    shapes: dict[str, Any] = {}
-    for kind, objects in scene.everything().items():
-        for child, body in objects.items():
-            if body["metadata"]["labels"]["app.kubernetes.io/instance"] != name:
-                continue
-            shapes[f"{kind}/{_common(child, name)}"] = _common(
-                json.dumps(_content(kind, body), sort_keys=True), name
-            )
-    status = scene.status(name)
-    told = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    shapes: dict[str, Any] = {
+        f"{kind}/{_common(scene, child)}": _common(
+            scene, json.dumps(_content(scene, kind, body), sort_keys=True)
+        )
+        for kind, objects in scene.everything().items()
+        for child, body in objects.items()
+    }
+    told = {item["type"]: (item["status"], item["reason"]) for item in scene.status()["conditions"]}
     return {**shapes, "conditions": told}
 
 
-def _content(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+def _content(scene: Scene, kind: str, body: dict[str, Any]) -> dict[str, Any]:
     metadata = body["metadata"]
     notes = {
         key: value
@@ -78,20 +77,20 @@ def _content(kind: str, body: dict[str, Any]) -> dict[str, Any]:
         **{part: body[part] for part in _CONTENT if part in body},
     }
     if kind == "Secret":
-        values = {key: base64.b64decode(value) for key, value in body["data"].items()}
-        content["data"] = {key: len(value) for key, value in values.items()}
+        values = {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
+        content["data"] = {key: len(_common(scene, value)) for key, value in values.items()}
     if "spec" in content:
         given = _GIVEN_BY_THE_SERVER.get(kind, ())
         content["spec"] = {k: v for k, v in content["spec"].items() if k not in given}
     return content
 
 
-def _common(text: str, name: str) -> str:
-    """Say the same of every resource: names of one length, and no hash."""
-    return _OF_ITS_OWN.sub("#", text.replace(name, "X"))
+def _common(scene: Scene, text: str) -> str:
+    """Say the same in every namespace, and no hash."""
+    return _OF_ITS_OWN.sub("#", text.replace(scene.namespace, "NAMESPACE"))
 
 
-def secrets_of(scene: Scene, name: str) -> dict[str, tuple[str, dict[str, str]]]:
+def secrets_of(scene: Scene) -> dict[str, tuple[str, dict[str, str]]]:
     """The uid of each Secret, and the digest of each of its values."""
     return {
         secret: (
@@ -102,68 +101,60 @@ def secrets_of(scene: Scene, name: str) -> dict[str, tuple[str, dict[str, str]]]
             },
         )
         for secret, body in scene.children("Secret").items()
-        if body["metadata"]["labels"]["app.kubernetes.io/instance"] == name
     }
 
 
 @pytest.mark.timeout(900)
-def test_killed_after_each_call_it_ends_in_the_same_state(scene: Scene, proxy: ApiProxy) -> None:
-    operator = scene.operator(kubeconfig=proxy.kubeconfig)
-    operator.start()
-    operator.wait_ready()
-    scene.create("shop00")
-    scene.until_ready("shop00")
-    expected = shape(scene, "shop00")
-    operator.kill()
-    scene.api.delete(scene.path("shop00"))
-    scene.until("no children", lambda: not any(scene.everything().values()), 60)
-    point = 0
-    while point < MOST_CALLS:
-        point += 1
-        survived = _install_killed_at(scene, proxy, operator, point, expected)
-        if survived:
-            break
-    # The loop must have run through all calls, and not have stopped at the first.
-    assert 10 < point < MOST_CALLS
+def test_killed_after_each_call_it_ends_in_the_same_state(
+    new_scene: NewScene, tmp_path: Path
+) -> None:
+    """Each installation has a namespace, an operator and a kubelet of its own, side by side."""
+    expected, calls = installed(new_scene, tmp_path / "whole", NEVER)
+    # Some more than an undisturbed installation makes, so that the last ones survive.
+    points = range(1, calls + 4)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        ends = list(
+            pool.map(lambda point: installed(new_scene, tmp_path / str(point), point), points)
+        )
+    for point, (end, _) in zip(points, ends, strict=True):
+        assert end == expected, f"killed after call {point}"
+    # The calls must have been gone through to the end, and not have stopped at the first.
+    killed = [point for point, (_, made) in zip(points, ends, strict=True) if made]
+    assert 10 < len(killed) < len(points)
 
 
-def _install_killed_at(
-    scene: Scene,
-    proxy: ApiProxy,
-    operator: OperatorProcess,
-    point: int,
-    expected: dict[str, Any],
-) -> bool:
-    """Install once, killed after call number `point`; whether it came to Ready before that."""
-    name = f"shop{point:02d}"
-    proxy.reset()
+def installed(new_scene: NewScene, folder: Path, point: int) -> tuple[dict[str, Any], int]:
+    """Install once, killed after call number `point`.
 
-    def after(call: Call) -> None:
-        if call.number == point:
-            os.kill(operator.pid, signal.SIGKILL)
+    Returns:
+        The end state; and the calls made, of one that was killed before it was Ready up to then.
+    """
+    with new_scene(folder) as scene, ApiProxy(scene.plane.kubeconfig, folder) as proxy:
+        operator = scene.operator(kubeconfig=proxy.kubeconfig)
 
-    proxy.after = after
-    scene.create(name)
-    operator.start()
-    scene.until(
-        f"call {point} or Ready",
-        lambda: not operator.running or scene.condition("Ready", name)[0] == "True",
-        90,
-    )
-    survived = operator.running
-    before = secrets_of(scene, name)
-    proxy.reset()
-    operator.kill()
-    if not survived:
+        def after(call: Call) -> None:
+            if call.number == point:
+                os.kill(operator.pid, signal.SIGKILL)
+
+        proxy.after = after
+        scene.create()
         operator.start()
-        scene.until_ready(name)
+        scene.until(
+            f"call {point} or Ready",
+            lambda: not operator.running or scene.condition("Ready")[0] == "True",
+            90,
+        )
+        survived, calls = operator.running, len(proxy.mutations)
+        before = secrets_of(scene)
+        proxy.reset()
         operator.kill()
-    assert shape(scene, name) == expected, f"killed after call {point}"
-    after = secrets_of(scene, name)
-    assert before == {secret: after[secret] for secret in before}, f"a Secret changed at {point}"
-    scene.api.delete(scene.path(name))
-    scene.until("no children", lambda: not any(scene.everything().values()), 60)
-    return survived
+        if not survived:
+            operator.start()
+            scene.until_ready()
+            operator.kill()
+        after_all = secrets_of(scene)
+        assert before == {name: after_all[name] for name in before}, f"a Secret changed at {point}"
+        return shape(scene), 0 if survived and point != NEVER else calls
 
 
 @pytest.mark.parametrize(
