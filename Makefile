@@ -88,6 +88,10 @@ bench: setup ## The product beside a plain peer, under load: BENCH="list deposit
 	@.ci/bench
 	@$(PY) -m load.bench $(BENCH)
 
+.PHONY: bench-operator
+bench-operator: setup ## How fast 300 new resources are taken up: OPERATOR="--beside PROGRAM --definition FILE"
+	@$(PY) -m load.operator_pace $(OPERATOR)
+
 .PHONY: bench-attack
 bench-attack: setup ## Attacks from the loopback with an honest client beside each: ATTACK="idle --seconds 5"
 	@$(PY) -m load.attack $(ATTACK)

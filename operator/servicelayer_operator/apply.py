@@ -231,18 +231,18 @@ class Applier:
         _log.info("pruned", child=str(child.key))
         return None
 
-    async def create_once(self, body: Mapping[str, Any]) -> bool:
+    async def create_once(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Create an object that is never rewritten.
 
         Returns:
-            Whether it was made now; False when it was there.
+            The object as it was made now; None when it was there.
         """
         try:
             live = await self._cluster.create(body)
         except AlreadyExistsError:
-            return False
+            return None
         self._facts.record(live)
-        return True
+        return live
 
     async def _write(
         self, resource: ServiceLayer, manifest: Manifest, uid: str | None

@@ -10,13 +10,13 @@ file is read again for every call that needs it, because it rotates.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client as client_module
 from kubernetes.aio import config as config_module
 
@@ -29,7 +29,7 @@ from servicelayer_operator.manifests.labels import FIELD_MANAGER
 from servicelayer_operator.watching import ObservedResponse, WatchActivity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 LIST_CHUNK = 500
 
@@ -65,7 +65,7 @@ class Cluster:
     def __init__(self, configuration: Any, *, qps: float = 0.0) -> None:
         self._configuration = configuration
         self._client = kubernetes_client.ApiClient(configuration)
-        self._client.user_agent = FIELD_MANAGER
+        self._session: aiohttp.ClientSession | None = None
         self._bucket = TokenBucket(rate=qps, burst=2 * qps) if qps else None
         self.in_cluster = configuration.refresh_api_key_hook is not None
 
@@ -76,6 +76,8 @@ class Cluster:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
         await self._client.close()
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any]:
@@ -212,13 +214,20 @@ class Cluster:
         Raises:
             ClusterError: The last attempt's failure.
         """
+        request: dict[str, Any] = {
+            "url": self.server + quote(path),
+            "params": query,
+            "headers": {"Accept": "application/json", "Content-Type": content_type},
+            "data": None if body is None else msgspec.json.encode(body),
+            "timeout": aiohttp.ClientTimeout(
+                total=timeout, sock_connect=min(timeout, _CONNECT_SECONDS)
+            ),
+        }
         for attempt in range(1, attempts + 1):
             if self._bucket is not None:
                 await self._bucket.take()
             try:
-                return await self._attempt(
-                    method, path, body, query, content_type, timeout, largest
-                )
+                return await self._attempt(method, path, request, largest)
             except ClusterError as error:
                 if not error.retriable or attempt == attempts:
                     raise
@@ -235,39 +244,28 @@ class Cluster:
         raise AssertionError("at least one attempt is made")
 
     async def _attempt(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        query: Mapping[str, str] | None,
-        content_type: str,
-        timeout: float,  # noqa: ASYNC109 - of one attempt, kept by the HTTP client
-        largest: int | None,
+        self, method: str, path: str, request: Mapping[str, Any], largest: int | None
     ) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT_SECONDS))
+        if self._session is None:
+            self._session = self._open_session(self._configuration.connection_pool_maxsize)
         try:
-            request = await self._client.param_serialize(
+            async with self._session.request(
                 method,
-                quote(path),
-                query_params=list((query or {}).items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = await self._client.call_api(*request, _request_timeout=limits)
-            data = await _content(response, largest)
+                **request,
+                server_hostname=self._configuration.tls_server_name,
+                proxy_headers=self._configuration.proxy_headers,
+            ) as response:
+                data = await _content(response, largest)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             observability.REST_CLIENT_REQUESTS.labels("<error>", method).inc()
             what = f"{method} {path}: {type(error).__name__}"
             raise UnavailableError(f"{what}: the API server cannot be reached") from error
-        status = int(response.status)
+        status = response.status
         observability.REST_CLIENT_REQUESTS.labels(str(status), method).inc()
         if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
-            headers_in = cast("Mapping[str, str]", response.headers)
-            raise error_of(method, path, status, data, headers_in)
+            raise error_of(method, path, status, data, response.headers)
         try:
-            return cast("dict[str, Any]", json.loads(data)) if data else {}
+            return cast("dict[str, Any]", msgspec.json.decode(data)) if data else {}
         except ValueError as error:
             what = f"{method} {path}: the answer is not JSON"
             raise UnavailableError(what, status=status) from error
@@ -277,15 +275,10 @@ class Cluster:
 
         Every chunk of a watch is noted in `activity`; the token is asked for at each request.
         """
-        configuration = self._configuration
 
-        async def authorize(
-            request: aiohttp.ClientRequest,
-            handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+        async def count(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
-            for setting in (await configuration.auth_settings()).values():
-                if setting["value"]:
-                    request.headers["Authorization"] = setting["value"]
             response = await handler(request)
             observability.REST_CLIENT_REQUESTS.labels(str(response.status), request.method).inc()
             return response
@@ -293,18 +286,38 @@ class Cluster:
         class Response(ObservedResponse):
             watch_activity = activity
 
+        return self._open_session(0, count, response_class=Response)
+
+    def _open_session(
+        self, limit: int, *middlewares: aiohttp.ClientMiddlewareType, **options: Any
+    ) -> aiohttp.ClientSession:
+        """Open an HTTP session that is logged in as this connection is.
+
+        Not the library's: that one reads the environment anew in a thread at every call, and copies
+        every body before it encodes it.
+        """
+        configuration = self._configuration
+
+        async def authorize(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            for setting in (await configuration.auth_settings()).values():
+                if setting["value"]:
+                    request.headers["Authorization"] = setting["value"]
+            return await handler(request)
+
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._client.rest_client.ssl_context),
-            response_class=Response,
-            middlewares=(authorize,),
+            connector=aiohttp.TCPConnector(limit=limit, ssl=self._client.rest_client.ssl_context),
+            middlewares=(*middlewares, authorize),
             proxy=configuration.proxy,
             headers={"User-Agent": FIELD_MANAGER},
+            **options,
         )
 
 
-async def _content(response: Any, largest: int | None) -> bytes:
+async def _content(response: aiohttp.ClientResponse, largest: int | None) -> bytes:
     if largest is None:
-        return cast("bytes", await response.read())
+        return await response.read()
     content = bytearray()
     async for chunk in response.content.iter_chunked(largest):
         content += chunk

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from servicelayer_operator.resource import ServiceLayer
 
 ADMIN = "admin"
-BCRYPT_ROUNDS = 12
+# Guessing is made costly by the password itself, 144 random bits; a slow hash would cost a quarter
+# of a second of a core for each resource here, and for each login there.
+BCRYPT_ROUNDS = 4
 DATABASE = "servicelayer"
 
 
@@ -39,8 +41,7 @@ def postgres_name(name: str) -> str:
 def generated_secret(resource: ServiceLayer) -> dict[str, Any]:
     """Make the API's Secret: tokens, keys and the first administrator.
 
-    Takes about a quarter of a second (bcrypt): call it in a thread. `ADMIN_PASSWORD` is for the
-    person who fetches it; no pod is given it.
+    `ADMIN_PASSWORD` is for the person who fetches it; no pod is given it.
     """
     password = secrets.token_urlsafe(18)
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=BCRYPT_ROUNDS)).decode()

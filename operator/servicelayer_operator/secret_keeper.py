@@ -8,7 +8,6 @@ Secret that exists is never written.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -127,13 +126,14 @@ class SecretKeeper:
         return not claim.deleting and judge(claim, resource.metadata) is None
 
     async def _make(self, resource: ServiceLayer, maker: Callable[..., dict[str, Any]]) -> None:
-        # bcrypt keeps a core busy for a quarter of a second: not on the event loop.
-        body = await asyncio.to_thread(maker, resource)
+        body = maker(resource)
         made = await self._runtime.applier.create_once(body)
         name: str = body["metadata"]["name"]
-        self._runtime.secrets.forget(resource.metadata.namespace, name)
-        if made:
-            await self._runtime.recorder.record(resource.metadata, on_secret(name))
+        if made is None:
+            self._runtime.secrets.forget(resource.metadata.namespace, name)
+            return
+        self._runtime.secrets.know(made)
+        await self._runtime.recorder.record(resource.metadata, on_secret(name))
 
     async def _own(self, resource: ServiceLayer, key: Key, child: ChildFact) -> None:
         """Make the owner reference follow the deletion policy; the data is not touched."""

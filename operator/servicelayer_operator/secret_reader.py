@@ -142,6 +142,11 @@ class SecretReader:
         self._views[namespace, name] = view
         return view
 
+    def know(self, live: Mapping[str, Any]) -> None:
+        """Take a Secret as the API server has just answered it."""
+        metadata = live["metadata"]
+        self._views[metadata["namespace"], metadata["name"]] = self._view(live)
+
     def forget(self, namespace: str, *names: str) -> None:
         """Drop what is remembered."""
         for name in names:
