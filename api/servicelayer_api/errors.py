@@ -11,7 +11,7 @@ Refused here: any knowledge of HTTP libraries, and any text that comes from a dr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,16 +74,33 @@ class Invalid(ServiceError):
         return {"fields": [{"field": f.field, "message": f.message} for f in self.fields]}
 
 
+type CredentialFault = Literal["missing", "malformed", "unknown", "expired"]
+
+
 class Unauthenticated(ServiceError):
-    """The request carries no valid credential: send `Authorization: Bearer <token>`."""
+    """The request carries no valid credential: send `Authorization: Bearer <token>`.
+
+    `reason` says what is wrong: `missing`, `malformed`, `unknown` or `expired`. Revoked credentials
+    are unknown, and so are those whose user, wallet or account is gone or suspended.
+    """
 
     code = "unauthenticated"
     status = 401
     title = "Unauthenticated"
 
-    def __init__(self, detail: str = "") -> None:
-        """Refuse a request without a valid credential; the answer names the scheme to use."""
+    def __init__(self, detail: str = "", *, reason: CredentialFault | None = None) -> None:
+        """Refuse a request without a valid credential; the answer names the scheme to use.
+
+        Args:
+            detail: One sentence for the caller.
+            reason: What is wrong with the credential, where that tells a stranger nothing.
+        """
+        self.reason = reason
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+    def members(self) -> dict[str, object]:
+        """Give the reason, if there is one."""
+        return {} if self.reason is None else {"reason": self.reason}
 
 
 class Forbidden(ServiceError):
@@ -191,6 +208,15 @@ class Unavailable(ServiceError):
             retry_after: Seconds until it makes sense to try again.
         """
         super().__init__(detail, headers={"Retry-After": str(max(1, retry_after))})
+
+
+def signed_members(text: str) -> dict[str, object]:
+    """Give the members of a problem about a signature: what it had to be over.
+
+    Args:
+        text: ASCII; never one that is secret until it is signed.
+    """
+    return {"signed_text": text, "signed_bytes": text.encode("ascii").hex()}
 
 
 def error_types() -> Iterator[type[ServiceError]]:

@@ -282,7 +282,7 @@ _QUERIES: Final[dict[str, _Item]] = {
 }
 _ITEMS_IN_BODIES: Final = frozenset({"depositGas", "withdrawGas", "createOracleRequest"})
 _CHAIN: Final = {"chain_id": "item", "name": "item", "rpc_url": "https://example.com"}
-_PROVIDER: Final = {"name": "item", "type": "item"}
+_PROVIDER: Final = {"name": "item", "type": "item", "base_url": "https://example.com"}
 _BODIES: Final[dict[str, _Body]] = {
     "login": lambda _: {"username": "nobody", "password": "wrong"},
     "walletChallenge": lambda _: {"wallet": GAS_WALLET},

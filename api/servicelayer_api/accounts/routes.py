@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from servicelayer_api.accounts.models import Account, AccountChange, NewAccount, NewWallet, Wallet
 from servicelayer_api.accounts.service import Accounts
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -28,9 +29,10 @@ _WALLETS: Final = "workspace-wallets"
 )
 async def create_account(
     request: Request[Any, Any, Any], accounts: NamedDependency[Accounts], data: JSONBody[NewAccount]
-) -> Account:
+) -> Response[Account]:
     """Open an account."""
-    return await accounts.open_account(caller_of(request.scope), data)
+    made = await accounts.open_account(caller_of(request.scope), data)
+    return created(request, made, made.id)
 
 
 @get(
@@ -108,9 +110,10 @@ async def create_wallet(
     accounts: NamedDependency[Accounts],
     account_id: FromPath[str],
     data: JSONBody[NewWallet],
-) -> Wallet:
+) -> Response[Wallet]:
     """Register a wallet."""
-    return await accounts.wallets.add(caller_of(request.scope), account_id, data)
+    made = await accounts.wallets.add(caller_of(request.scope), account_id, data)
+    return created(request, made, made.id)
 
 
 @get(

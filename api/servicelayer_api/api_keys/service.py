@@ -19,7 +19,7 @@ from servicelayer_api.accounts.errors import AccountNotFound
 from servicelayer_api.api_keys import rules, store
 from servicelayer_api.api_keys.errors import ApiKeyNotFound, TooManyApiKeys
 from servicelayer_api.api_keys.models import ApiKey
-from servicelayer_api.errors import Unavailable
+from servicelayer_api.errors import Unauthenticated, Unavailable
 from servicelayer_api.ids import new_id, parse_id
 
 if TYPE_CHECKING:
@@ -169,7 +169,11 @@ class ApiKeys:
         self._trusted.clear()
 
     async def find_credential(self, key: str) -> Credential | None:
-        """The credential of a key in force, else `None`."""
+        """The credential of a key in force, else `None`.
+
+        Raises:
+            Unauthenticated: it was in force until its time was over.
+        """
         if not rules.is_key(key):
             return None
         key_hash, now = rules.hash_key(key), self._clock.now()
@@ -181,9 +185,11 @@ class ApiKeys:
                 return credential
             del self._trusted[key_hash]
         async with self._database.connection() as connection:
-            found = await store.find_credential(connection, key_hash, now)
+            found = await store.find_credential(connection, key_hash)
         if found is None:
             return None
+        if found[1] is not None and found[1] <= now:
+            raise Unauthenticated("the account API key has expired: use another", reason="expired")
         if len(self._trusted) >= _CACHE_SIZE:
             self._trusted.clear()
         self._trusted[key_hash] = (*found, self._clock.monotonic() + _TRUST_SECONDS)

@@ -112,16 +112,14 @@ async def revoke_key(
 
 
 async def find_credential(
-    connection: Connection, key_hash: bytes, now: datetime
+    connection: Connection, key_hash: bytes
 ) -> tuple[Credential, datetime | None] | None:
-    """Find the credential of a key in force and its expiry."""
+    """Find the credential of a key that was not revoked, and its expiry, which may be over."""
     row = await connection.fetchrow(
         "SELECT id, account_id, tenant, name, scopes, expires_at, coalesce(origin, id) AS origin, "
         "person, parent_wallet FROM account_api_keys WHERE key_hash = $1 AND revoked_at IS NULL "
-        "AND (expires_at IS NULL OR expires_at > $2) "
         "AND (parent_wallet IS NULL OR workspace_wallet_opens(parent_wallet))",
         key_hash,
-        now,
     )
     if row is None:
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from servicelayer_api.auth.models import Challenge
+from servicelayer_api.auth.models import Challenge, OpenChallenge
 from servicelayer_api.auth.rules import challenge_message
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ CHALLENGE_SECONDS: Final = 300
 SLOT_SECONDS: Final = 15
 # The clocks of replicas may differ by so many slots.
 _SKEW: Final = 4
-
-
-class OpenChallenge(msgspec.Struct, frozen=True):
-    """A challenge that a wallet may still sign, and the place it has among others."""
-
-    slot: int
-    generation: int
-    challenge: Challenge
 
 
 class Challenges:

@@ -51,6 +51,14 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class OpenChallenge(msgspec.Struct, frozen=True):
+    """A challenge that a wallet may still sign, and the place it has among others."""
+
+    slot: int
+    generation: int
+    challenge: Challenge
+
+
 class WalletLoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The wallet's signature of a challenge.
 

@@ -13,9 +13,9 @@ from servicelayer_api.errors import Invalid
 from servicelayer_api.web.principal import TenantMismatch, TenantRequired
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from servicelayer_api.auth.models import WalletLoginRequest
+    from servicelayer_api.auth.models import Challenge, OpenChallenge, WalletLoginRequest
 
 MAX_WALLET_TEXT: Final = 128
 # A second login of a user this soon gets the token of the first.
@@ -186,6 +186,34 @@ def signs(public_key: bytes, signature: bytes, message: str, salt: str | None) -
     """Whether a signature is one of a message, in one of the forms wallets use."""
     forms = neo.signed_forms(message.encode("ascii"), salt)
     return any(neo.verify(public_key, signature, form) for form in forms)
+
+
+def find_signed(
+    challenges: Iterable[OpenChallenge],
+    present: Challenge,
+    request: WalletLoginRequest,
+    public_key: bytes,
+    signature: bytes,
+) -> OpenChallenge:
+    """Find the challenge that a wallet has signed.
+
+    Args:
+        challenges: those that are open.
+        present: what the wallet would be given now, for who has signed none.
+        request: may name one by its nonce.
+        public_key: of the wallet.
+        signature: of it.
+
+    Raises:
+        WalletLoginRefused: none of them; gives the text that was to be signed, the one that is
+            named if it is open.
+    """
+    named = [one for one in challenges if request.nonce in {None, one.challenge.nonce}]
+    for one in named:
+        if signs(public_key, signature, one.challenge.message, request.salt):
+            return one
+    wanted = named[0].challenge if request.nonce and named else present
+    raise WalletLoginRefused("no open challenge of this wallet fits the signature", wanted.message)
 
 
 def microseconds(moment: datetime) -> int:

@@ -183,17 +183,14 @@ class Logins:
         caller.subject = neo.hash_to_address(wallet)
         async with self._database.transaction() as connection:
             used = await store.count_used(connection, kept_as, oldest_slot(now))
-            signed = next(
-                (
-                    one
-                    for one in self._challenges.list_open(kept_as, caller.subject, place, now, used)
-                    if request.nonce in {None, one.challenge.nonce}
-                    and rules.signs(public_key, signature, one.challenge.message, request.salt)
-                ),
-                None,
+            present = self._challenges.give(kept_as, caller.subject, place, now, used)
+            signed = rules.find_signed(
+                self._challenges.list_open(kept_as, caller.subject, place, now, used),
+                present,
+                request,
+                public_key,
+                signature,
             )
-            if signed is None:
-                raise WalletLoginRefused("no open challenge of this wallet fits the signature")
             tenants = await self._accounts.wallets.list_tenants(connection, kept_as)
             chosen = rules.choose_tenant(tenants, tenant)
             found, registered = await self._accounts.wallets.list_grants(

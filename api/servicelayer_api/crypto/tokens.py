@@ -2,7 +2,8 @@
 
 One algorithm, one issuer, one audience, one type (RFC 8725): HS256 with the secret all replicas
 share. Whatever differs is refused with one and the same error, so that an attacker learns nothing
-from the difference; so is a header with any member beyond `alg` and `typ`, `crit` among them.
+from the difference; so is a header with any member beyond `alg` and `typ`, `crit` among them. That
+a token has expired is told only of one whose signature holds.
 
 Time is an argument. Whether the holder still exists is the caller's question.
 """
@@ -30,6 +31,10 @@ _MAX_SKEW_SECONDS: Final = 60
 
 class TokenRefusedError(Exception):
     """The text is no token that this server made and that is still valid."""
+
+
+class TokenExpiredError(TokenRefusedError):
+    """This server made the token, and its time is over."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,7 +96,8 @@ class TokenSigner:
             Its claims.
 
         Raises:
-            TokenRefusedError: not made here, changed on the way, expired, or made in the future.
+            TokenExpiredError: expired.
+            TokenRefusedError: not made here, changed on the way, or made in the future.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenRefusedError
@@ -101,8 +107,10 @@ class TokenSigner:
         except msgspec.ValidationError as exc:
             raise TokenRefusedError from exc
         seconds = now.timestamp()
-        if claims.exp <= seconds or claims.iat > seconds + _MAX_SKEW_SECONDS:
+        if claims.iat > seconds + _MAX_SKEW_SECONDS:
             raise TokenRefusedError
+        if claims.exp <= seconds:
+            raise TokenExpiredError
         return claims
 
     def _decode(self, token: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servicelayer_api.errors import Conflict, Forbidden, NotFound
+from servicelayer_api.errors import Conflict, Forbidden, NotFound, signed_members
 
 
 class DataFeedNotFound(NotFound):
@@ -25,11 +25,26 @@ class SignatureRefused(Forbidden):
     Signed is the text `servicelayer/datafeeds/update/1|<feed id>|<round>|<price>|<timestamp>`: the
     price without needless zeros, the timestamp in UTC as `2026-01-02T03:04:05Z`, with six digits of
     a second where it has any. A wallet signs with secp256r1 and sends its public key as `pubkey`; a
-    signer that is a public key itself need not.
+    signer that is a public key itself need not. `signed_text` is the text that this update had to
+    have signed, `signed_bytes` the same in hex.
     """
 
     code = "signature-refused"
     title = "Signature refused"
+
+    def __init__(self, detail: str, signed_text: str) -> None:
+        """Refuse an update.
+
+        Args:
+            detail: What is wrong with the signature.
+            signed_text: ASCII; what it had to be over.
+        """
+        self.signed_text = signed_text
+        super().__init__(detail)
+
+    def members(self) -> dict[str, object]:
+        """Give what is to be signed."""
+        return signed_members(self.signed_text)
 
 
 class RoundClosed(Conflict):

@@ -20,6 +20,7 @@ from servicelayer_api.datafeeds.models import (
 )
 from servicelayer_api.datafeeds.service import DataFeeds
 from servicelayer_api.quotes.demands import parse_demands
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Cursor, Limit, Pages
 
@@ -74,9 +75,10 @@ async def create_feed(
     datafeeds: NamedDependency[DataFeeds],
     account_id: FromPath[str],
     data: JSONBody[FeedRequest],
-) -> DataFeed:
+) -> Response[DataFeed]:
     """Make a feed."""
-    return await datafeeds.add(caller_of(request.scope), account_id, data)
+    made = await datafeeds.add(caller_of(request.scope), account_id, data)
+    return created(request, made, made.id)
 
 
 @get(

@@ -137,7 +137,7 @@ def check_round(feed: StoredFeed, round_id: int) -> None:
         RoundOutOfOrder: It is so far ahead that no signer could follow.
     """
     if round_id <= 0:
-        raise Invalid(fields=[("round_id", "must be positive")])
+        raise Invalid(fields=[("round_id", "is required and must be positive")])
     if round_id <= feed.round_id:
         raise RoundClosed(f"round_id must be at least {feed.round_id + 1}")
     if round_id > feed.round_id + MAX_AHEAD:
@@ -237,7 +237,7 @@ def check_numbers(places: int, heartbeat: int, threshold: int) -> list[FieldErro
     """Say what is wrong with decimals, heartbeat (seconds) and threshold (millionths)."""
     faults: list[FieldError] = []
     if places <= 0:
-        faults.append(FieldError("decimals", "must be positive"))
+        faults.append(FieldError("decimals", "is required and must be positive"))
     if places > PLACES:
         faults.append(FieldError("decimals", f"must be at most {PLACES}"))
     if heartbeat > _LONGEST_HEARTBEAT:

@@ -336,7 +336,7 @@ class DataFeeds:
                 salt=request.salt,
             )
         except SignerRefusedError as exc:
-            raise SignatureRefused(str(exc)) from exc
+            raise SignatureRefused(str(exc), text) from exc
 
     def _quorum(self, feed: StoredFeed) -> int:
         return rules.quorum(len(feed.signer_set), feed.quorum, self._defaults.min_signers)

@@ -80,7 +80,7 @@ def read_positive(raw: Raw) -> int:
         AmountFault: It is missing, null, zero or negative, or as `read_amount`.
     """
     if is_absent(raw):
-        raise AmountFault("must be positive")
+        raise AmountFault("is required")
     value = read_amount(raw)
     if value <= 0:
         raise AmountFault("must be positive")

@@ -149,7 +149,9 @@ class Charges:
         self, connection: Connection, account: GasAccount, fee: Transaction, move: Move
     ) -> None:
         if account.available < fee.amount:
-            raise InsufficientGas("insufficient funds")
+            raise InsufficientGas(
+                "insufficient funds", requested=fee.amount, available=account.available
+            )
         await transactions.insert_transaction(connection, fee)
         await ledger.insert_entry(connection, fee, move, fee.amount, fee.created_at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servicelayer_api.errors import Conflict, Forbidden, NotFound
+from servicelayer_api.gasbank.amounts import write_amount
 
 
 class GasAccountNotFound(NotFound):
@@ -37,24 +38,54 @@ class DepositDiffers(Conflict):
     title = "Deposited before, differently"
 
 
-class InsufficientGas(Conflict):
-    """Less gas is available than the request needs."""
+class GasRefused(Conflict):
+    """More gas is asked for than there is or than may be taken; gives both numbers, in GAS."""
+
+    def __init__(
+        self, detail: str, *, requested: int | None = None, available: int | None = None
+    ) -> None:
+        """Refuse an amount.
+
+        Args:
+            detail: what is wrong; the amounts are added.
+            requested: fractions that were asked for.
+            available: fractions that there are, or that may be taken.
+        """
+        self.amounts = {
+            name: write_amount(max(0, amount))
+            for name, amount in (("requested", requested), ("available", available))
+            if amount is not None
+        }
+        told = ", ".join(f"{bytes(raw).decode()} GAS {name}" for name, raw in self.amounts.items())
+        super().__init__(f"{detail}: {told}" if told else detail)
+
+    def members(self) -> dict[str, object]:
+        """Give the amounts, as JSON numbers with all their digits."""
+        return dict(self.amounts)
+
+
+class InsufficientGas(GasRefused):
+    """Less gas is available than the request needs; `requested` and `available` are in GAS."""
 
     code = "insufficient-gas"
     title = "Insufficient gas"
 
 
-class BelowMinimumBalance(Conflict):
-    """The withdrawal would leave less than the minimum balance of the gas account."""
+class BelowMinimumBalance(GasRefused):
+    """The withdrawal would leave less than the minimum balance of the gas account.
+
+    `available` is what may be withdrawn at most, in GAS.
+    """
 
     code = "below-minimum-balance"
     title = "Below the minimum balance"
 
 
-class DailyLimitExceeded(Conflict):
+class DailyLimitExceeded(GasRefused):
     """The withdrawal would exceed what the gas account may withdraw on one day (UTC).
 
-    Withdrawals that failed or were cancelled do not count.
+    Withdrawals that failed or were cancelled do not count. `available` is what is left of the day,
+    in GAS.
     """
 
     code = "daily-limit-exceeded"

@@ -211,7 +211,9 @@ def check_withdrawal(
     to_address = new.to_address
     check_text("to_address", to_address, faults)
     if validate and not neo_address(to_address):
-        faults.append(("to_address", "must be a Neo N3 address (N...) or a script hash (0x...)"))
+        required = "" if to_address else "is required and "
+        form = "must be a Neo N3 address (N...) or a script hash (0x...)"
+        faults.append(("to_address", f"{required}{form}"))
     start = _start(new, now, faults)
     if faults:
         raise Invalid(fields=faults)
@@ -248,13 +250,18 @@ def check_funds(account: GasAccount, amount: int, now: datetime) -> None:
         DailyLimitExceeded: too much on one day.
     """
     if account.available < amount:
-        raise InsufficientGas("insufficient funds")
-    if account.min_balance > 0 and account.available - amount < account.min_balance:
-        raise BelowMinimumBalance("insufficient funds to maintain minimum balance")
+        raise InsufficientGas("insufficient funds", requested=amount, available=account.available)
+    spare = account.available - account.min_balance
+    if account.min_balance > 0 and amount > spare:
+        raise BelowMinimumBalance(
+            "insufficient funds to maintain minimum balance", requested=amount, available=spare
+        )
     used = withdrawn_today(account, now)
-    if account.daily_limit > 0 and used + amount > account.daily_limit:
-        left = bytes(write_amount(max(0, account.daily_limit - used))).decode()
-        raise DailyLimitExceeded(f"daily withdrawal limit exceeded; {left} GAS are left today")
+    left = account.daily_limit - used
+    if account.daily_limit > 0 and amount > left:
+        raise DailyLimitExceeded(
+            "daily withdrawal limit exceeded", requested=amount, available=left
+        )
 
 
 def check_quota(used: int, amount: int, most: int) -> None:
@@ -299,7 +306,7 @@ def check_cancel(action: str, reason: str) -> str:
     """
     faults: Faults = []
     if action.strip().lower() != "cancel":
-        faults.append(("action", "must be cancel"))
+        faults.append(("action", "is required and must be cancel"))
     check_text("reason", reason, faults, LONGEST_NOTE)
     if faults:
         raise Invalid(fields=faults)

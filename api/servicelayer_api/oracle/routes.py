@@ -24,6 +24,7 @@ from servicelayer_api.oracle.models import (
     SourceChange,
 )
 from servicelayer_api.oracle.service import Oracle
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of, header
 from servicelayer_api.web.pagination import (
     MAX_LIMIT,
@@ -77,9 +78,10 @@ async def create_source(
     oracle: NamedDependency[Oracle],
     account_id: FromPath[str],
     data: JSONBody[NewSource],
-) -> Source:
+) -> Response[Source]:
     """Make a data source."""
-    return await oracle.add_source(caller_of(request.scope), account_id, data)
+    made = await oracle.add_source(caller_of(request.scope), account_id, data)
+    return created(request, made, made.id)
 
 
 @get(
@@ -176,9 +178,10 @@ async def create_request(
     oracle: NamedDependency[Oracle],
     account_id: FromPath[str],
     data: JSONBody[NewRequest],
-) -> OracleRequest:
+) -> Response[OracleRequest]:
     """Ask a data source."""
-    return await oracle.add_request(caller_of(request.scope), account_id, data)
+    made = await oracle.add_request(caller_of(request.scope), account_id, data)
+    return created(request, made, made.id)
 
 
 @get(

@@ -40,7 +40,10 @@ class RunnerTokens:
         for digest in map(_digest, filter(None, shown)):
             if digest in self._digests:
                 return digest[:_MARK_BYTES]
-        raise RunnerTokenRequired("oracle runner token required")
+        raise RunnerTokenRequired(
+            "oracle runner token required; none that is known was sent in the header "
+            "`X-Oracle-Runner-Token: <token>`"
+        )
 
 
 def _digest(token: str) -> bytes:

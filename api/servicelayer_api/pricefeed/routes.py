@@ -23,7 +23,7 @@ from servicelayer_api.pricefeed.models import (
 )
 from servicelayer_api.pricefeed.service import PriceFeeds
 from servicelayer_api.quotes.demands import parse_demands
-from servicelayer_api.web.answers import Answer
+from servicelayer_api.web.answers import Answer, created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Cursor, Limit, Pages
 
@@ -78,9 +78,10 @@ async def create_feed(
     pricefeeds: NamedDependency[PriceFeeds],
     account_id: FromPath[str],
     data: JSONBody[NewFeed],
-) -> PriceFeed:
+) -> Response[PriceFeed]:
     """Make a feed."""
-    return await pricefeeds.add(caller_of(request.scope), account_id, data)
+    made = await pricefeeds.add(caller_of(request.scope), account_id, data)
+    return created(request, made, made.id)
 
 
 @get(

@@ -72,8 +72,11 @@ def check_interval(name: str, text: str, faults: list[tuple[str, str]]) -> timed
 
 def check_deviation(raw: Raw | UnsetType, faults: list[tuple[str, str]]) -> int:
     """Read the deviation in percent; note what is wrong with it."""
+    if isinstance(raw, UnsetType):
+        faults.append(("deviation_percent", "is required"))
+        return 0
     try:
-        value = 0 if isinstance(raw, UnsetType) else read_number(raw, PERCENT_PLACES)
+        value = read_number(raw, PERCENT_PLACES)
     except DecimalRefusedError as exc:
         faults.append(("deviation_percent", str(exc)))
         return 0
@@ -102,8 +105,10 @@ def check_price(raw: Raw | UnsetType) -> int:
     Raises:
         Invalid: It is missing, no number, not positive, or has more digits than are kept.
     """
+    if isinstance(raw, UnsetType):
+        raise Invalid(fields=[("price", "is required")])
     try:
-        value = 0 if isinstance(raw, UnsetType) else read_number(raw, PLACES)
+        value = read_number(raw, PLACES)
     except DecimalRefusedError as exc:
         raise Invalid(fields=[("price", str(exc))]) from exc
     if value <= 0:

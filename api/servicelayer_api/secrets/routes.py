@@ -19,7 +19,7 @@ from servicelayer_api.secrets.models import (
     SecretVersion,
 )
 from servicelayer_api.secrets.service import Secrets
-from servicelayer_api.web.answers import Answer
+from servicelayer_api.web.answers import Answer, created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -74,7 +74,9 @@ async def create_secret(
 ) -> Response[SecretMetadata]:
     """Make a secret."""
     shown, etag = await secrets.add(caller_of(request.scope), account_id, data)
-    return Answer(shown, headers={"ETag": etag})
+    answer = created(request, shown, shown.name)
+    answer.headers["ETag"] = etag
+    return answer
 
 
 @get(

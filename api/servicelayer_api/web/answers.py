@@ -8,8 +8,9 @@ router's type encoders are left out: our answers are structs and what JSON knows
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast, override
+from urllib.parse import quote
 
-from litestar import Response
+from litestar import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,18 @@ class Answer[T](Response[T]):
         short = ShortAnswer(status, self.render(self.content, _JSON), self.headers)
         # The router does nothing with it but call it.
         return cast("ASGIResponse", short)
+
+
+def created[T](request: Request[Any, Any, Any], item: T, name: object) -> Response[T]:
+    """Answer what was made, with the header `Location` that says where it can be read.
+
+    Args:
+        request: To the list that it was added to.
+        item: What was made.
+        name: Of it, as it stands in its path.
+    """
+    where = f"{request.scope['path'].rstrip('/')}/{name}"
+    return Answer(item, headers={"Location": quote(where)})
 
 
 class ShortAnswer:

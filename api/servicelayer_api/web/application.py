@@ -104,6 +104,7 @@ class Application:
             "lifecycle": self.lifecycle,
             "exposition": self.exposition,
             "description": _Later(self),
+            "documented": self.core.settings.api_docs == "public",
             "pages": Pages(self.core.clock, self.core.settings),
         }
         for feature in features:

@@ -3,7 +3,9 @@
 Three kinds of credential, told apart by their form: account API keys (`slk_...`), login tokens
 (JWT) and platform tokens (`API_TOKENS`). All are compared as SHA-256 digests by dictionary or by
 the database, so that no comparison tells how much of a guess was right. Whatever is not on the list
-of public paths answers 401 without a valid credential, unknown paths too.
+of public paths answers 401 without a valid credential, unknown paths too. The answer says whether
+the credential is missing, malformed, unknown or expired; `expired` is said only to who shows one
+that was valid, and what was revoked, or lost its user, wallet or account, is unknown.
 
 Invariant: what a credential was made by must live while it is used. A user's token ends with the
 user, a wallet's session with the wallet, a key with the wallet or the user that made it.
@@ -17,14 +19,20 @@ Tenants: a bound credential acts for its own tenant; naming another in `X-Tenant
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
 from servicelayer_api.crypto import neo
-from servicelayer_api.crypto.tokens import Claims, TokenRefusedError, TokenSigner
-from servicelayer_api.errors import Invalid, Unauthenticated
+from servicelayer_api.crypto.tokens import (
+    Claims,
+    TokenExpiredError,
+    TokenRefusedError,
+    TokenSigner,
+)
+from servicelayer_api.errors import CredentialFault, Invalid, Unauthenticated
 from servicelayer_api.web.principal import (
     PLATFORM,
     Credential,
@@ -42,6 +50,9 @@ if TYPE_CHECKING:
     from servicelayer_api.clock import Clock
 
 ACCOUNT_KEY_PREFIX: Final = "slk_"
+SENT_AS: Final = "Authorization: Bearer <platform token, login token or account API key>"
+# A token as RFC 6750 has it. Platform tokens may hold other letters: they are looked up before.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 # Verified login tokens that are remembered; beyond it the oldest are verified anew.
 _CACHE_SIZE: Final = 4096
@@ -61,7 +72,11 @@ class AccountKeys(Protocol):
     """Where account API keys are looked up."""
 
     async def find_credential(self, key: str) -> Credential | None:
-        """The credential of a key that is in force, else `None`."""
+        """The credential of a key that is in force, else `None`.
+
+        Raises:
+            Unauthenticated: the key was not revoked, but its time is over.
+        """
         ...
 
 
@@ -114,12 +129,16 @@ class Authenticator:
         """
         scheme, _, token = authorization.partition(" ")
         token = token.strip(" ")
+        if not authorization.strip():
+            raise _refused("missing", "the header Authorization is missing")
         if scheme.lower() != "bearer" or not token or len(token) > _MAX_CREDENTIAL_LENGTH:
-            raise Unauthenticated
+            raise _refused("malformed", "the header Authorization holds no bearer token")
         digest = _digest(token)
         found = self._static.get(digest) or await self._find(token, digest)
         if found is None:
-            raise Unauthenticated
+            if _TOKEN.fullmatch(token) is None:
+                raise _refused("malformed", "the header Authorization holds no bearer token")
+            raise _refused("unknown", "the credential is unknown or revoked")
         return found
 
     def bind(self, credential: Credential, tenant_header: str) -> Principal:
@@ -165,11 +184,13 @@ class Authenticator:
             if claims.exp > now.timestamp():
                 return claims
             del self._verified[digest]
-            return None
+            raise _refused("expired", "the login token has expired: log in again")
         if self._signer is None or token.count(".") != 2:  # noqa: PLR2004 - a JWT has three parts
             return None
         try:
             claims = self._signer.verify(token, now)
+        except TokenExpiredError as exc:
+            raise _refused("expired", "the login token has expired: log in again") from exc
         except TokenRefusedError:
             return None
         if len(self._verified) >= _CACHE_SIZE:
@@ -230,6 +251,11 @@ def wallet_credential(address: str, tenant: str, grants: tuple[Grant, ...]) -> C
         tenant=tenant,
         grants=grants,
     )
+
+
+def _refused(reason: CredentialFault, detail: str) -> Unauthenticated:
+    """Refuse a header; nothing of it is repeated, since a credential may stand in any part."""
+    return Unauthenticated(f"{detail}; send `{SENT_AS}`", reason=reason)
 
 
 def _platform(digest: bytes) -> Credential:

@@ -66,7 +66,7 @@ def decode[T](raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         value, raw = _decode_first(raw, decoder)
     except msgspec.ValidationError as exc:
-        raise Invalid(fields=[read_fault(str(exc))]) from exc
+        raise Invalid(fields=[read_fault(str(exc), decoder.type)]) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise Invalid("the body is not valid JSON") from exc
     except RecursionError as exc:

@@ -47,7 +47,8 @@ _ALLOWED = (
     b"Idempotency-Key, X-Request-ID"
 )
 _EXPOSED = (
-    b"X-Next-Cursor, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed"
+    b"X-Next-Cursor, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, "
+    b"Location"
 )
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _AT: Final = re.compile(r" - at `(?P<key>key in )?`?\$?(?P<path>[^`]*)`$")
-_NAMED: Final = (
-    (re.compile(r"Object missing required field `(?P<name>.*?)`"), "is required"),
-    (re.compile(r"Object contains unknown field `(?P<name>.*?)`"), "is not a known field"),
-)
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>.*?)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[]+")
+# Of a name that nobody knows so much is repeated and compared.
+_LONGEST_NAME: Final = 64
+_MOST_NAMED: Final = 3
+_LIKENESS: Final = 0.6
 _TYPES: Final = {
     "str": "text",
     "int": "a whole number",
@@ -34,20 +43,74 @@ _OTHERS: Final = (
 )
 
 
-def read_fault(text: str) -> tuple[str, str]:
+def read_fault(text: str, wanted: Any = None) -> tuple[str, str]:
     """Turn msgspec's sentence into a field's path and what is wrong with it.
 
     Args:
         text: of a `msgspec.ValidationError`.
+        wanted: the type that did not fit, by which the names near an unknown one are found.
     """
     at = _AT.search(text)
     path = at["path"].lstrip(".") if at else ""
     said = text[: at.start()] if at else text
-    for pattern, message in _NAMED:
-        if found := pattern.search(said):
-            name = found["name"]
-            return (f"{path}.{name}" if path else name), message
+    if found := _MISSING.search(said):
+        return _joined(path, found["name"]), "is required"
+    if found := _UNKNOWN.search(said):
+        name = found["name"]
+        return _joined(path, name[:_LONGEST_NAME]), _unknown(name, _names(wanted, path))
     return path or "body", _in_words(said)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    """Say that a field is not known, and which it may have been meant to be."""
+    by_case = {each.lower(): each for each in known}
+    near = get_close_matches(name[:_LONGEST_NAME].lower(), by_case, _MOST_NAMED, _LIKENESS)
+    if near:
+        return f"is not a known field; did you mean {' or '.join(by_case[each] for each in near)}?"
+    return (
+        f"is not a known field; known are {', '.join(known)}" if known else "is not a known field"
+    )
+
+
+def _names(wanted: Any, path: str) -> list[str]:
+    """The fields of the object at a path of a type."""
+    if wanted is None:
+        return []
+    kinds = list(_plain(inspect.type_info(wanted)))
+    for step in _STEP.findall(path):
+        kinds = [inner for kind in kinds for inner in _inside(kind, step)]
+    return [
+        field.encode_name
+        for kind in kinds
+        if isinstance(kind, inspect.StructType)
+        for field in kind.fields
+    ]
+
+
+def _inside(kind: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.StructType):
+        for field in kind.fields:
+            if field.encode_name == step:
+                yield from _plain(field.type)
+    elif isinstance(kind, inspect.ListType):
+        yield from _plain(kind.item_type)
+    elif isinstance(kind, inspect.DictType):
+        yield from _plain(kind.value_type)
+
+
+def _plain(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """A type without what stands around it; of a union each."""
+    if isinstance(kind, inspect.Metadata):
+        yield from _plain(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        for one in kind.types:
+            yield from _plain(one)
+    else:
+        yield kind
 
 
 def _in_words(said: str) -> str:

@@ -17,6 +17,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
 from servicelayer_api.version import VERSION
+from servicelayer_api.web.auth import SENT_AS
 from servicelayer_api.web.openapi_rules import VERBS, bound, complete_components, complete_operation
 from servicelayer_api.web.openapi_tidy import tidy
 
@@ -81,9 +82,12 @@ class ApiDescription:
             for handler in route.route_handlers
             for method in handler.http_methods
         }
+        shown = {path.rpartition("/{")[0] for path, verb in handlers if verb == "get"}
         for path, item in schema.get("paths", {}).items():
             for verb in VERBS & item.keys():
-                complete_operation(item[verb], verb, path, handlers[path, verb])
+                complete_operation(
+                    item[verb], verb, path, handlers[path, verb], located=path in shown
+                )
         bound(schema)
         tidy(schema)
 
@@ -105,6 +109,22 @@ def _page(name: str, media_type: str) -> Response[bytes]:
     )
 
 
+class Entrance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the API is described."""
+
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    credential: str = SENT_AS
+
+
+@get("/", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+def entrance(documented: NamedDependency[bool]) -> Response[Any]:
+    """Lead to the description; where it wants a credential, say where it is and how to send one."""
+    if documented:
+        return Response(b"", status_code=307, headers={"Location": "/docs"})
+    return Response(Entrance())
+
+
 @get("/docs", include_in_schema=False, opt={"public": "docs"}, sync_to_thread=False)
 def docs_page() -> Response[bytes]:
     """Give the page to try the API from."""
@@ -123,4 +143,4 @@ def docs_style() -> Response[bytes]:
     return _page("docs.css", "text/css")
 
 
-page_routes = (openapi_document, docs_page, docs_script, docs_style)
+page_routes = (entrance, openapi_document, docs_page, docs_script, docs_style)

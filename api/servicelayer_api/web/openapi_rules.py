@@ -28,6 +28,7 @@ ROLE_ADMIN: Final = "admin"
 
 _ADMIN: Final = "/admin"
 _FIRST_ERROR: Final = "4"
+_CREATED: Final = "201"
 _TEXT: Final[Object] = {"type": "string"}
 _FIELD: Final[Object] = {
     "type": "object",
@@ -105,6 +106,10 @@ _HEADERS: Final[Object] = {
     },
     "NextCursor": {"description": "Where the list goes on; absent at its end", "schema": _TEXT},
     "Link": {"description": "The next page, as rel=next; absent at the end", "schema": _TEXT},
+    "Location": {
+        "description": "Where what was made can be read",
+        "schema": {**_TEXT, "format": "uri-reference"},
+    },
     "Replayed": {
         "description": "`true` when an Idempotency-Key was answered again",
         "schema": {"type": "string", "const": "true"},
@@ -150,7 +155,9 @@ def complete_components(schema: Object) -> None:
     }
 
 
-def complete_operation(operation: Object, verb: str, path: str, handler: HTTPRouteHandler) -> None:
+def complete_operation(
+    operation: Object, verb: str, path: str, handler: HTTPRouteHandler, *, located: bool
+) -> None:
     """Say of an operation what its route implies.
 
     Args:
@@ -158,6 +165,7 @@ def complete_operation(operation: Object, verb: str, path: str, handler: HTTPRou
         verb: Its method in lower case.
         path: Template of its path.
         handler: Its route.
+        located: Whether what it makes has an address of its own.
     """
     public = handler.opt.get("public") is True
     paged = "pages" in handler.parsed_fn_signature.parameters
@@ -181,9 +189,11 @@ def complete_operation(operation: Object, verb: str, path: str, handler: HTTPRou
     }
     given = operation["responses"]
     answers = {status: given[status] for status in given if status < _FIRST_ERROR}
-    for answer in answers.values():
+    for status, answer in answers.items():
         known = answer.setdefault("headers", {})
         known.update(_header_references(headers))
+        if located and status == _CREATED:
+            known.update(_header_references({"Location": "Location"}))
     declared = {int(status) for status in given if status >= _FIRST_ERROR and status.isdigit()}
     refusals = declared | _refusals(operation, public=public, kept=kept)
     operation["responses"] = {

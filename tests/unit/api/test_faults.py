@@ -66,6 +66,48 @@ def test_a_fault_is_told_in_a_caller_s_words(raw: bytes) -> None:
     assert read_fault(str(caught.value)) == TOLD[raw]
 
 
+class Inner(msgspec.Struct, forbid_unknown_fields=True, rename={"asset": "BaseAsset"}):
+    asset: str = ""
+    update_interval: str = ""
+    heartbeat_interval: str = ""
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    inner: Inner | None = None
+    many: Annotated[list[Inner], Meta(max_length=9)] = []
+    named: dict[str, Inner] = {}
+
+
+KNOWN = "known are BaseAsset, update_interval, heartbeat_interval"
+NEAR = {
+    b'{"iner":{}}': ("iner", "is not a known field; did you mean inner?"),
+    b'{"inner":{"baseasset":1}}': (
+        "inner.baseasset",
+        "is not a known field; did you mean BaseAsset?",
+    ),
+    b'{"inner":{"interval":1}}': (
+        "inner.interval",
+        "is not a known field; did you mean update_interval or heartbeat_interval?",
+    ),
+    b'{"many":[{},{"asset":1}]}': (
+        "many[1].asset",
+        "is not a known field; did you mean BaseAsset?",
+    ),
+    b'{"named":{"a":{"x":1}}}': ("named[...].x", f"is not a known field; {KNOWN}"),
+    b'{"' + b"i" * 300 + b'":1}': (
+        "i" * 64,
+        "is not a known field; known are inner, many, named",
+    ),
+}
+
+
+@pytest.mark.parametrize("raw", NEAR)
+def test_an_unknown_field_is_told_with_those_it_may_mean(raw: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(raw, type=Outer)
+    assert read_fault(str(caught.value), Outer) == NEAR[raw]
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-20, 20) | st.floats(-9, 9) | st.sampled_from("ab"),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("k"), inner),

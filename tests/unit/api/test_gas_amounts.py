@@ -71,7 +71,7 @@ def test_number_without_a_place_among_the_fractions_is_refused(text: str) -> Non
 
 @pytest.mark.parametrize("text", ["0", "-0", "-1", "0.0", "null", "-1e-8"])
 def test_amount_that_moves_nothing_is_refused_where_something_must_move(text: str) -> None:
-    with pytest.raises(AmountFault, match="must be positive"):
+    with pytest.raises(AmountFault, match=r"must be positive|is required"):
         read_positive(Raw(text.encode()))
 
 

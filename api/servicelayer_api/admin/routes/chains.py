@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from servicelayer_api.admin.models import Chain, ChainChange
 from servicelayer_api.admin.rules import CHAINS
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -44,9 +45,10 @@ async def create_chain(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[ChainChange],
-) -> Chain:
+) -> Response[Chain]:
     """Make a chain's node."""
-    return await configuration.create_item(caller_of(request.scope), CHAINS, data)
+    made = await configuration.create_item(caller_of(request.scope), CHAINS, data)
+    return created(request, made, made.id)
 
 
 @get(

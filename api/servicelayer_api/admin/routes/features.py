@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from servicelayer_api.admin.models import FeatureFlag, FeatureFlagChange
 from servicelayer_api.admin.rules import FEATURES
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -44,9 +45,10 @@ async def create_feature(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[FeatureFlagChange],
-) -> FeatureFlag:
+) -> Response[FeatureFlag]:
     """Make a feature flag."""
-    return await configuration.create_item(caller_of(request.scope), FEATURES, data)
+    made = await configuration.create_item(caller_of(request.scope), FEATURES, data)
+    return created(request, made, made.key)
 
 
 @get(

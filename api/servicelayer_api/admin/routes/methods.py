@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from servicelayer_api.admin.models import MethodList, MethodListChange
 from servicelayer_api.admin.rules import METHODS
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -44,9 +45,10 @@ async def create_methods(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[MethodListChange],
-) -> MethodList:
+) -> Response[MethodList]:
     """Make the methods of a chain."""
-    return await configuration.create_item(caller_of(request.scope), METHODS, data)
+    made = await configuration.create_item(caller_of(request.scope), METHODS, data)
+    return created(request, made, made.chain_id)
 
 
 @get(

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from servicelayer_api.admin.models import Provider, ProviderChange
 from servicelayer_api.admin.rules import PROVIDERS
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -45,9 +46,10 @@ async def create_provider(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[ProviderChange],
-) -> Provider:
+) -> Response[Provider]:
     """Make a provider."""
-    return await configuration.create_item(caller_of(request.scope), PROVIDERS, data)
+    made = await configuration.create_item(caller_of(request.scope), PROVIDERS, data)
+    return created(request, made, made.id)
 
 
 @get(

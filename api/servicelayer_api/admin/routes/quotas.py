@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from servicelayer_api.admin.models import Quota, QuotaChange
 from servicelayer_api.admin.rules import QUOTAS
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -49,9 +50,10 @@ async def create_quota(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[QuotaChange],
-) -> Quota:
+) -> Response[Quota]:
     """Make a tenant's quota."""
-    return await configuration.create_item(caller_of(request.scope), QUOTAS, data)
+    made = await configuration.create_item(caller_of(request.scope), QUOTAS, data)
+    return created(request, made, made.tenant_id)
 
 
 @get(

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from servicelayer_api.admin.models import Setting, SettingChange
 from servicelayer_api.admin.rules import SETTINGS
 from servicelayer_api.admin.service import Configuration
+from servicelayer_api.web.answers import created
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
 
@@ -49,9 +50,10 @@ async def create_setting(
     request: Request[Any, Any, Any],
     configuration: NamedDependency[Configuration],
     data: JSONBody[SettingChange],
-) -> Setting:
+) -> Response[Setting]:
     """Make a setting."""
-    return await configuration.create_item(caller_of(request.scope), SETTINGS, data)
+    made = await configuration.create_item(caller_of(request.scope), SETTINGS, data)
+    return created(request, made, made.key)
 
 
 @get(

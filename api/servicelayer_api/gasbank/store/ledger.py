@@ -44,7 +44,7 @@ async def insert_entry(
             at,
         )
     except asyncpg.CheckViolationError as exc:
-        raise InsufficientGas("insufficient funds") from exc
+        raise InsufficientGas("insufficient funds", requested=amount) from exc
 
 
 async def insert_deposits(
