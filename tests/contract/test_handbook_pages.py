@@ -22,12 +22,13 @@ NO_REASONS = {
     "ErrImageNeverPull", "ErrImagePull", "Failed", "False", "Generate", "ImagePullBackOff",
     "Ingress", "InvalidImageName", "Job", "Never", "None", "Normal", "OOMKilled", "Pending",
     "PersistentVolumeClaim", "Plan", "PostDeployment", "PreDeployment", "Reconcile",
-    "RegistryUnavailable", "RunContainerError", "Running", "Secret", "Service", "StartError",
+    "RegistryUnavailable", "RunContainerError", "Running", "Secret", "Serve", "Service",
+    "StartError",
     "StatefulSet", "Succeeded", "True", "Unknown", "Validate", "Warning",
 }  # fmt: skip
 FILES = (
     "checks", "domain_checks", "failures", "happenings", "ownership", "refusals", "retries",
-    "status",
+    "rollout_checks", "status",
 )  # fmt: skip
 
 
