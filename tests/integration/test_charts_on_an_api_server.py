@@ -25,6 +25,7 @@ SERVING = {
     ("", "serviceaccounts"): EDITING,
     ("", "services"): EDITING,
     ("", "pods"): LOOKING,
+    ("discovery.k8s.io", "endpointslices"): LOOKING,
     ("", "events"): {"create", "list", "patch"},
     ("events.k8s.io", "events"): {"create", "list", "patch"},
     ("apps", "deployments"): EDITING,

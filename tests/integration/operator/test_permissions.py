@@ -19,6 +19,7 @@ RULES = [
     ("", ["persistentvolumeclaims"], ["get"]),
     ("", ["events"], ["list", "create", "patch"]),
     ("", ["pods"], ["get", "list", "watch"]),
+    ("discovery.k8s.io", ["endpointslices"], ["get", "list", "watch"]),
     ("apps", ["deployments", "statefulsets"], CHILD_VERBS),
     ("batch", ["jobs"], CHILD_VERBS),
     ("networking.k8s.io", ["ingresses", "networkpolicies"], CHILD_VERBS),
