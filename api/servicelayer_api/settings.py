@@ -89,8 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Duration,
         Meta(
             gt=0,
-            description="Longest time a single statement may take, locks that it waits for "
-            "included; a request may wait another 5 s for a connection",
+            description="Longest time a single statement may take, and the wait for a connection "
+            "(half of it, 5 s at most) and a lock together; behind a pooler a lock may take it all",
         ),
     ] = 10.0
     migrate: Annotated[

@@ -1,9 +1,10 @@
 """The pool of connections to PostgreSQL.
 
 Invariants: it connects lazily, so that the program starts and answers while the database is away
-and goes on by itself when it is back; a connection in the pool carries no session state (no LISTEN,
-no temporary tables, no SET without LOCAL), which is what makes the empty `reset` right and
-PgBouncer's transaction mode possible; every statement has a time limit.
+and goes on by itself when it is back; a connection in the pool carries no session state of a
+request (no LISTEN, no temporary tables, no SET without LOCAL), which is what makes the empty
+`reset` right and PgBouncer's transaction mode possible; every statement has a time limit, and so
+has the wait for a connection and for a lock together.
 
 A request may be put into one *ambient* transaction (`Database.ambient`): until it ends, whatever
 the same task asks of the pool joins it, so that all effects of the request stand or fall together
@@ -85,12 +86,15 @@ class Database:
             dsn: The address with its credentials.
             size: Connections at most.
             statement_cache: Whether prepared statements are kept; `None` asks the database.
-            timeout: Seconds a single statement may take.
+            timeout: Seconds a single statement may take, and the wait for a connection and a lock.
         """
         self._dsn = dsn
         self._size = size
         self._statement_cache = statement_cache
         self._timeout = timeout
+        # Together no longer than a statement: a caller waits for both before it is served.
+        self._acquire_timeout = min(_ACQUIRE_TIMEOUT, timeout / 2)
+        self._lock_timeout = timeout - self._acquire_timeout
         self._place = place_of(dsn)
         self._names = Names(dsn)
         self._troubles = Troubles()
@@ -208,7 +212,7 @@ class Database:
     async def _acquire(self) -> tuple[_Pool, PoolConnectionProxy[asyncpg.Record]]:
         try:
             pool = self._pool or await self._fill()
-            return pool, await pool.acquire(timeout=_ACQUIRE_TIMEOUT)
+            return pool, await pool.acquire(timeout=self._acquire_timeout)
         except Exception as exc:
             meaning = translate_connect(exc, self._place)
             if isinstance(exc, TimeoutError) and self.figures()["active"] >= self._size:
@@ -241,9 +245,18 @@ class Database:
             max_size=self._size,
             reset=_no_reset,
             connect=self._names.connect,
+            init=self._limit_locks,
             **options,
         )
         return self._pool
+
+    async def _limit_locks(self, connection: Connection) -> None:
+        """Bound the wait for a lock; behind a pooler the session is others' too and stays as is."""
+        await connection.execute(
+            "SELECT set_config('lock_timeout', $1, false) WHERE pg_backend_pid() = $2",
+            f"{self._lock_timeout * 1000:.0f}ms",
+            connection.get_server_pid(),
+        )
 
     async def _ask_for_statements(self) -> bool:
         options = connect_options(self._dsn, statement_cache=False, timeout=CONNECT_TIMEOUT)

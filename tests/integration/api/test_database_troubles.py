@@ -114,6 +114,26 @@ async def test_an_error_of_the_database_is_told_by_its_class(
         assert (connection.get_server_pid() != pid) is dropped
 
 
+async def test_the_wait_for_a_connection_and_a_lock_is_bounded_together(
+    database_url: str,
+) -> None:
+    database = Database(database_url, size=1, timeout=1)
+    await database.open()
+    holder = await asyncpg.connect(database_url)
+    try:
+        await holder.execute("BEGIN; LOCK TABLE leases")
+        with pytest.raises(DatabaseTrouble) as locked:
+            await _write(database)
+        async with database.connection() as connection:
+            assert await connection.fetchval("SHOW lock_timeout") == "500ms"
+            with pytest.raises(DatabaseTrouble) as waited:
+                await _write(database)
+    finally:
+        await holder.close()
+        await database.close()
+    assert (locked.value.trouble.name, waited.value.trouble.name) == ("busy", "pool-exhausted")
+
+
 @pytest.mark.parametrize("state", ["22001", "22P02", "54000"])
 async def test_a_value_that_the_database_refuses_is_the_callers_fault(
     database: Database, state: str
