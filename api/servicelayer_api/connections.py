@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from servicelayer_api.errors import HeadTooLarge, Invalid, RequestTimeout
 from servicelayer_api.web.addresses import site_of
 
 if TYPE_CHECKING:
@@ -29,11 +30,7 @@ SWEEP_SECONDS = 1.0
 _MAX_HEAD_BYTES = 64 * 1024
 _MAX_HEADERS = 128
 _MAX_PIPELINED = 8
-_TITLES = {
-    400: "Invalid request",
-    408: "Request time-out",
-    431: "Request header fields too large",
-}
+_KINDS = {kind.status: kind for kind in (Invalid, RequestTimeout, HeadTooLarge)}
 _PHRASES = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -305,13 +302,14 @@ def guarded_by(guard: Guard) -> type[GuardedConnection]:
 
 
 def _refusal(status: int, detail: str) -> bytes:
-    title = _TITLES[status]
+    kind = _KINDS[status]
     body = msgspec.json.encode(
         {
-            "type": "about:blank",
-            "title": title,
+            "type": f"/problems/{kind.code}",
+            "title": kind.title,
             "status": status,
             "detail": detail,
+            "code": kind.code,
             "error": detail,
         }
     )

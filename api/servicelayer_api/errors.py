@@ -127,6 +127,14 @@ class MethodNotAllowed(ServiceError):
     title = "Method not allowed"
 
 
+class RequestTimeout(ServiceError):
+    """The request did not come in within its time: send it without pauses."""
+
+    code = "request-timeout"
+    status = 408
+    title = "Request time-out"
+
+
 class Conflict(ServiceError):
     """The request contradicts the present state of the resource."""
 
@@ -191,6 +199,14 @@ class RateLimited(ServiceError):
         """
         super().__init__(detail, headers={"Retry-After": str(max(1, retry_after))})
         self.retry_after = retry_after
+
+
+class HeadTooLarge(ServiceError):
+    """The request line and the headers together are larger than 64 KiB."""
+
+    code = "head-too-large"
+    status = 431
+    title = "Request header fields too large"
 
 
 class Unavailable(ServiceError):

@@ -40,7 +40,7 @@ def test_nothing_new_stands_at_the_top_without_a_reason() -> None:
 def test_locks_are_hashed_and_name_no_index() -> None:
     locks = sorted((ROOT / "requirements").glob("*.lock"))
 
-    assert [lock.name for lock in locks] == ["api.lock", "bench.lock", "dev.lock", "operator.lock"]
+    assert [lock.stem for lock in locks] == ["api", "bench", "clients", "dev", "operator"]
     for lock in locks:
         text = lock.read_text()
         pins = re.findall(r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==", text, re.MULTILINE)

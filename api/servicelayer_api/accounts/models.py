@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from servicelayer_api.wire import NEEDED
+
 type AccountStatus = Literal["active", "suspended"]
 
 _ACCOUNT_NAMES = {
@@ -105,6 +107,6 @@ class NewWallet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     than `active`: write for instance `signer` for a wallet that only signs for data feeds.
     """
 
-    wallet_address: str = ""
+    wallet_address: Annotated[str, NEEDED] = ""
     label: str = ""
     status: str = ""

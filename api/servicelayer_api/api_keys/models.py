@@ -51,6 +51,11 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Without `expires_in_seconds` it is valid until it is revoked, without `scopes` it may do all
     that a key may.
+
+    Attributes:
+        name: Free text, to tell keys apart.
+        expires_in_seconds: Seconds until it is refused; left out for a key without an end.
+        scopes: What it may do; left out for all that a key may.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=128)]
@@ -58,7 +63,12 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     scopes: Annotated[list[ScopeName], Meta(min_length=1, max_length=64)] | None = None
 
 
-class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to rotate a key: for how long the old one stays valid beside the new one."""
+class KeyReplacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent to rotate a key: for how long the old one stays valid beside the new one.
+
+    Attributes:
+        overlap_seconds: Seconds for which the old key stays valid; 0 ends it at once, 30 days at
+            most.
+    """
 
     overlap_seconds: Annotated[int, Meta(ge=0, le=MAX_OVERLAP)]

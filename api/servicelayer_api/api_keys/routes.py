@@ -8,7 +8,7 @@ from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from servicelayer_api.api_keys.models import ApiKey, NewApiKey, Rotation
+from servicelayer_api.api_keys.models import ApiKey, KeyReplacement, NewApiKey
 from servicelayer_api.api_keys.service import ApiKeys
 from servicelayer_api.web.gate import caller_of
 from servicelayer_api.web.pagination import MAX_LIMIT, Pages
@@ -64,7 +64,7 @@ async def rotate_key(
     api_keys: NamedDependency[ApiKeys],
     account_id: FromPath[str],
     key_id: FromPath[str],
-    data: JSONBody[Rotation],
+    data: JSONBody[KeyReplacement],
 ) -> ApiKey:
     """Rotate a key."""
     return await api_keys.rotate_key(caller_of(request.scope), account_id, key_id, data)

@@ -16,7 +16,7 @@ from servicelayer_api.web.scopes import SCOPES
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from servicelayer_api.api_keys.models import ApiKey, NewApiKey, Rotation
+    from servicelayer_api.api_keys.models import ApiKey, KeyReplacement, NewApiKey
 
 MAX_KEYS: Final = 100
 KEY_BYTES: Final = 32
@@ -62,7 +62,7 @@ def check_new_key(new: NewApiKey) -> list[str] | None:
 
 
 def plan_rotation(
-    old: ApiKey, rotation: Rotation, now: datetime
+    old: ApiKey, rotation: KeyReplacement, now: datetime
 ) -> tuple[datetime, datetime | None]:
     """Say when the old key ends and when the new one will.
 

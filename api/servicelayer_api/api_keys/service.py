@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from servicelayer_api.accounts import Accounts
     from servicelayer_api.accounts.models import Account
-    from servicelayer_api.api_keys.models import NewApiKey, Rotation
+    from servicelayer_api.api_keys.models import KeyReplacement, NewApiKey
     from servicelayer_api.audit import AuditLog
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Database
@@ -90,7 +90,7 @@ class ApiKeys:
         return replace(key, key=text)
 
     async def rotate_key(
-        self, caller: Caller, account_id: str, key_id: str, rotation: Rotation
+        self, caller: Caller, account_id: str, key_id: str, rotation: KeyReplacement
     ) -> ApiKey:
         """Make a key in the place of another, which stays valid for a while.
 

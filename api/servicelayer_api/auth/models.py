@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
+from servicelayer_api.wire import NEEDED
+
 
 class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user of the configuration and their password."""
+    """A user of the configuration and their password.
 
-    username: str = ""
-    password: str = ""
+    Attributes:
+        username: Name of the user, in any case.
+        password: Their password.
+    """
+
+    username: Annotated[str, NEEDED] = ""
+    password: Annotated[str, NEEDED] = ""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +39,13 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChallengeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The wallet that wants to log in: its address (N...) or its script hash (0x...)."""
+    """The wallet that wants to log in: its address (N...) or its script hash (0x...).
 
-    wallet: str = ""
+    Attributes:
+        wallet: Address (N...) or script hash (0x...).
+    """
+
+    wallet: Annotated[str, NEEDED] = ""
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +82,9 @@ class WalletLoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         salt: What wallets of the classic version (1) answer beside the signature; 32 hex digits.
     """
 
-    wallet: str = ""
-    signature: str = ""
-    pubkey: str = ""
+    wallet: Annotated[str, NEEDED] = ""
+    signature: Annotated[str, NEEDED] = ""
+    pubkey: Annotated[str, NEEDED] = ""
     nonce: str | None = None
     salt: str | None = None
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from servicelayer_api.quotes.aggregation import Method
+from servicelayer_api.wire import NEEDED
 
 PLACES: Final = 18
 RECORD_KIND: Final = "servicelayer.datafeeds.round/1"
@@ -31,11 +32,25 @@ class FeedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `weights` and `quorum` go beyond the contract: the weight of each signer for the aggregation
     `weighted`, and how many signers a round needs when that is more than over half of them.
+
+    Attributes:
+        pair: Such as `neo/usd`.
+        description: Free text.
+        decimals: Digits behind the point that prices may have, 1 to 18.
+        heartbeat_seconds: Age from which a price is stale and a new round is due; 0 is 60.
+        threshold_ppm: Change in millionths from which a new round is due before that; 0 for any.
+        signer_set: Who may submit: wallets, secp256r1 keys, `ed25519:` keys.
+        aggregation: How the prices of a round become one: `median`, `mean`, `min`, `max`,
+            `trimmed` or `weighted`.
+        metadata: Texts of your own.
+        tags: Words to find it by.
+        weights: Weight of each signer for the aggregation `weighted`.
+        quorum: How many signers a round needs, if more than over half of them.
     """
 
-    pair: Text = ""
+    pair: Annotated[Text, NEEDED] = ""
     description: LongText = ""
-    decimals: int = 0
+    decimals: Annotated[int, NEEDED] = 0
     heartbeat_seconds: int = 0
     threshold_ppm: int = 0
     signer_set: list[Text] | None = None
@@ -51,10 +66,20 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `pubkey` (hex) is needed when the signer is a wallet; `salt` when its wallet signs messages with
     one (version 1 of the wallets' format).
+
+    Attributes:
+        round_id: Number of the round, above the last accepted one.
+        price: Decimal text, such as `12.5`.
+        signer: Who submits it, as in the feed's `signer_set`.
+        timestamp: When the price was valid; required where updates are signed.
+        signature: 64 bytes in hex or base64 over the text of the update.
+        pubkey: Public key in hex; needed when the signer is a wallet.
+        salt: 32 hex digits, when the wallet signs with one.
+        metadata: Texts of the signer's own.
     """
 
-    round_id: int = 0
-    price: Text = ""
+    round_id: Annotated[int, NEEDED] = 0
+    price: Annotated[Text, NEEDED] = ""
     signer: Text = ""
     timestamp: Moment | None = None
     signature: Text = ""
@@ -255,7 +280,7 @@ class SignedRound(msgspec.Struct, frozen=True, kw_only=True):
         signature: Of `servicelayer/datafeeds/round/1`, a line feed, and the record's bytes; base64.
     """
 
-    record: Annotated[Raw, Meta(description="The record, an object")]
+    record: Annotated[Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
     id: str
     public_key: str
     signature: str

@@ -37,7 +37,28 @@ def _go(name: str) -> str:
 
 
 class GasAccountBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """A gas account. `Balance` = `Available` + `Locked`; `Pending` of it waits for settlement."""
+    """A gas account. `Balance` = `Available` + `Locked`; `Pending` of it waits for settlement.
+
+    Attributes:
+        id: UUID of the gas account.
+        account_id: The account whose it is; null once that account is deleted.
+        wallet_address: Script hash of its wallet; empty for none.
+        status: Always empty.
+        balance: All gas that the account has here.
+        available: What may be withdrawn or charged.
+        pending: Withheld for withdrawals that have not ended.
+        locked: Withheld for withdrawals or reserved for charges.
+        min_balance: What a withdrawal must leave; 0 for no minimum.
+        daily_limit: What may be withdrawn on a day (UTC); 0 for no limit.
+        daily_withdrawal: What was withdrawn today (UTC).
+        notification_threshold: Kept for whoever watches the account.
+        required_approvals: Approvals that a new withdrawal needs.
+        flags: Always empty.
+        metadata: Always empty.
+        last_withdrawal: When a withdrawal was last asked for; the year 1 for never.
+        created_at: UTC.
+        updated_at: UTC.
+    """
 
     id: UUID
     account_id: UUID | None
@@ -60,14 +81,31 @@ class GasAccountBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
 
 
 class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """How many approvals a withdrawal needs."""
+    """How many approvals a withdrawal needs.
+
+    Attributes:
+        required: How many persons must approve.
+        approvers: Always empty: who may approve is a matter of roles and scopes.
+    """
 
     required: int
     approvers: list[str]
 
 
 class ApprovalBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """A decision on a withdrawal. `DecidedBy` is the credential that is counted."""
+    """A decision on a withdrawal. `DecidedBy` is the credential that is counted.
+
+    Attributes:
+        transaction_id: The withdrawal.
+        approver: The name that was given, or the credential's.
+        decided_by: The credential that is counted.
+        status: `approved` or `rejected`.
+        signature: As it was sent; not verified.
+        note: Free text.
+        decided_at: UTC.
+        created_at: UTC.
+        updated_at: UTC.
+    """
 
     transaction_id: UUID
     approver: str
@@ -81,7 +119,38 @@ class ApprovalBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
 
 
 class TransactionBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """A deposit, withdrawal, fee or refund. `AccountID` is the gas account."""
+    """A deposit, withdrawal, fee or refund. `AccountID` is the gas account.
+
+    Attributes:
+        id: UUID of the transaction.
+        account_id: The gas account.
+        user_account_id: The account.
+        type: `deposit`, `withdrawal`, `fee` or `refund`.
+        status: `scheduled`, `awaiting_approval`, `pending`, `dispatched`, `completed`, `failed`,
+            `cancelled` or `dead_letter`.
+        amount: GAS asked for.
+        net_amount: GAS that was moved.
+        blockchain_tx_id: Of the chain, as a deposit gave it; empty for none.
+        from_address: As a deposit gave it.
+        to_address: Destination of a withdrawal.
+        schedule_at: When it begins; the year 1 for at once.
+        cron_expression: When the one after it begins; empty for none.
+        approval_policy: How many approvals it needs.
+        approvals: Decisions on it.
+        resolver_attempt: How often settlement was tried.
+        resolver_error: What the resolver said last; empty for no error.
+        last_attempt_at: UTC; the year 1 for never.
+        next_attempt_at: UTC; the year 1 for none.
+        dead_letter_reason: Why settlement gave it up; empty if it did not.
+        notes: What the resolver or an approver noted.
+        error: Why it failed or was cancelled.
+        metadata: Always empty.
+        dispatched_at: When it was handed to settlement; the year 1 for never.
+        resolved_at: When settlement ended; the year 1 for never.
+        completed_at: When it was completed; the year 1 for never.
+        created_at: UTC.
+        updated_at: UTC.
+    """
 
     id: UUID
     account_id: UUID
@@ -113,7 +182,17 @@ class TransactionBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
 
 
 class AttemptBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """An answer of the resolver; `Latency` in nanoseconds."""
+    """An answer of the resolver; `Latency` in nanoseconds.
+
+    Attributes:
+        transaction_id: The withdrawal.
+        attempt: Its number, from 1.
+        started_at: UTC.
+        completed_at: UTC.
+        latency: Nanoseconds until the answer.
+        status: What the resolver answered.
+        error: Why it did not succeed; empty if it did.
+    """
 
     transaction_id: UUID
     attempt: int
@@ -125,7 +204,18 @@ class AttemptBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
 
 
 class DeadLetterBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
-    """A withdrawal that settlement gave up; `AccountID` is the account whose it is."""
+    """A withdrawal that settlement gave up; `AccountID` is the account whose it is.
+
+    Attributes:
+        transaction_id: The withdrawal.
+        account_id: The account whose it is.
+        reason: Why it was given up.
+        last_error: What the resolver said last.
+        last_attempt_at: UTC.
+        retries: How often settlement was tried.
+        created_at: UTC.
+        updated_at: UTC.
+    """
 
     transaction_id: UUID
     account_id: UUID
@@ -138,21 +228,43 @@ class DeadLetterBody(msgspec.Struct, frozen=True, kw_only=True, rename=_go):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """A gas account after a deposit or withdrawal, and that transaction."""
+    """A gas account after a deposit or withdrawal, and that transaction.
+
+    Attributes:
+        account: The gas account as it is now.
+        transaction: The deposit or withdrawal.
+    """
 
     account: GasAccountBody
     transaction: TransactionBody
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision, and the withdrawal as it is now with the decisions that stood before."""
+    """A decision, and the withdrawal as it is now with the decisions that stood before.
+
+    Attributes:
+        approval: The decision.
+        transaction: The withdrawal as it is now.
+    """
 
     approval: ApprovalBody
     transaction: TransactionBody
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction in few words."""
+    """A transaction in few words.
+
+    Attributes:
+        id: UUID of the transaction.
+        type: `deposit` or `withdrawal`.
+        amount: GAS.
+        status: As of a transaction.
+        created_at: UTC.
+        completed_at: UTC; the year 1 for never.
+        from_address: As a deposit gave it.
+        to_address: Destination of a withdrawal.
+        error: Why it failed; empty if it did not.
+    """
 
     id: UUID
     type: str
@@ -166,7 +278,13 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A gas account with its open withdrawals."""
+    """A gas account with its open withdrawals.
+
+    Attributes:
+        account: The gas account.
+        pending_withdrawals: How many withdrawals have not ended.
+        pending_amount: GAS withheld for them.
+    """
 
     account: GasAccountBody
     pending_withdrawals: int
@@ -174,7 +292,19 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All gas accounts of an account together."""
+    """All gas accounts of an account together.
+
+    Attributes:
+        accounts: Each gas account with its open withdrawals.
+        pending_withdrawals: How many withdrawals have not ended.
+        pending_amount: GAS withheld for them.
+        total_balance: All gas of the account.
+        total_available: What of it may be withdrawn or charged.
+        total_locked: What of it is withheld or reserved.
+        last_deposit: Left out if there was none.
+        last_withdrawal: Left out if there was none.
+        generated_at: UTC.
+    """
 
     accounts: list[AccountSummary]
     pending_withdrawals: int
@@ -188,7 +318,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Invariants(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict on the whole ledger; amounts in GAS, `faults` counts accounts and withdrawals."""
+    """A verdict on the whole ledger; amounts in GAS, `faults` counts accounts and withdrawals.
+
+    Attributes:
+        balanced: Whether nothing is wrong.
+        entries: Entries in the ledger.
+        debits: Sum of what was debited, of all books.
+        credits: Sum of what was credited.
+        drift: Sum of the differences between balances and the fold of the entries.
+        faults: Gas accounts and withdrawals that do not fit their entries.
+        checked_at: Of the snapshot that was judged.
+        duration_ms: How long judging took.
+    """
 
     balanced: bool
     entries: int

@@ -13,11 +13,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
+from servicelayer_api.wire import NEEDED
+
 type Amount = Annotated[
     Raw,
     Meta(
         description="GAS, at most 8 decimals",
-        extra_json_schema={"description": "GAS, at most 8 decimals", "extra": {"type": "number"}},
+        extra_json_schema={"type": "number"},
     ),
 ]
 """A JSON number of GAS as its text; `amounts.py` reads and writes it."""
@@ -273,6 +275,13 @@ class GasAccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What is sent to open a gas account or change it; what is left out stays as it is.
 
     Negative limits count as 0, which is no limit.
+
+    Attributes:
+        wallet_address: Script hash or address of its wallet.
+        min_balance: What a withdrawal must leave.
+        daily_limit: What may be withdrawn on a day (UTC).
+        notification_threshold: Kept for whoever watches the account.
+        required_approvals: Approvals that a new withdrawal needs.
     """
 
     wallet_address: str | None = None
@@ -286,10 +295,17 @@ class NewDeposit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What is sent to credit gas that came in on the chain.
 
     With `tx_id` it is credited once, however often it is sent; without one each is a new deposit.
+
+    Attributes:
+        gas_account_id: The gas account.
+        amount: GAS, above 0.
+        tx_id: Of the transaction on the chain.
+        from_address: Who paid; kept as it is.
+        to_address: Where to; kept as it is.
     """
 
-    gas_account_id: str = ""
-    amount: Amount = msgspec.field(default_factory=_absent)
+    gas_account_id: Annotated[str, NEEDED] = ""
+    amount: Annotated[Amount, NEEDED] = msgspec.field(default_factory=_absent)
     tx_id: str = ""
     from_address: str = ""
     to_address: str = ""
@@ -300,24 +316,44 @@ class NewWithdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `schedule_at` (RFC 3339) puts it off; `cron_expression` repeats it, the first time at
     `schedule_at` or else when the expression says.
+
+    Attributes:
+        gas_account_id: The gas account.
+        amount: GAS, above 0.
+        to_address: Neo N3 address (N...) or script hash (0x...).
+        schedule_at: When it begins (RFC 3339); left out for at once.
+        cron_expression: When it is repeated; left out for once.
     """
 
-    gas_account_id: str = ""
-    amount: Amount = msgspec.field(default_factory=_absent)
-    to_address: str = ""
+    gas_account_id: Annotated[str, NEEDED] = ""
+    amount: Annotated[Amount, NEEDED] = msgspec.field(default_factory=_absent)
+    to_address: Annotated[str, NEEDED] = ""
     schedule_at: str = ""
     cron_expression: str = ""
 
 
 class WithdrawalChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to change a withdrawal: the only action is `cancel`."""
+    """What is sent to change a withdrawal: the only action is `cancel`.
 
-    action: str = ""
+    Attributes:
+        action: `cancel`.
+        reason: Free text.
+    """
+
+    action: Annotated[str, NEEDED] = ""
     reason: str = ""
 
 
 class NewDecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to approve (`approve: true`) or reject a withdrawal."""
+    """What is sent to approve (`approve: true`) or reject a withdrawal.
+
+    Attributes:
+        approver: Name of who decides, read for platform tokens only: others are known by their
+            credential.
+        approve: Whether it is approved; otherwise it is rejected.
+        signature: Kept as it is.
+        note: Free text.
+    """
 
     approver: str = ""
     approve: bool = False

@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from servicelayer_api.wire import NEEDED
+
 type Status = Literal["pending", "running", "succeeded", "failed"]
 type Holder = Literal["dispatcher", "runner"]
 type DeadReason = Literal["attempts", "expired"]
@@ -129,8 +131,8 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     The body is shown masked, and so is each header's value that may be a credential.
     """
 
-    name: str = ""
-    url: str = ""
+    name: Annotated[str, NEEDED] = ""
+    url: Annotated[str, NEEDED] = ""
     method: str = ""
     description: str = ""
     headers: dict[str, str] | None = None
@@ -180,9 +182,9 @@ class OracleRequest(msgspec.Struct, frozen=True, kw_only=True, rename=_REQUEST_N
     status: Status = "pending"
     attempts: int = 0
     fee: int = 0
-    payload: str = ""
+    payload: LongText = ""
     result_path: str = ""
-    result: str = ""
+    result: LongText = ""
     error: str = ""
     created_at: datetime
     updated_at: datetime
@@ -196,7 +198,7 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     is the body. Its member `alternate_source_ids` names further sources to ask at the same time.
     """
 
-    data_source_id: str = ""
+    data_source_id: Annotated[str, NEEDED] = ""
     payload: LongText = ""
     result_path: str = ""
 
@@ -204,7 +206,7 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class RequestChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a runner sends about a request; `retry` may be sent by anybody."""
 
-    status: str = ""
+    status: Annotated[str, NEEDED] = ""
     result: LongText | None = None
     error: LongText = ""
 
@@ -254,7 +256,13 @@ class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Redrive(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found and put back."""
+    """What was found and put back.
+
+    Attributes:
+        dry_run: Whether nothing was changed.
+        redriven: How many requests.
+        request_ids: Which.
+    """
 
     dry_run: bool
     redriven: int

@@ -13,10 +13,15 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from servicelayer_api.wire import NEEDED
+
 PLACES: Final = 36
 PERCENT_PLACES: Final = 18
 
-type Number = Annotated[Raw, Meta(description="A JSON number, all its digits kept")]
+type Number = Annotated[
+    Raw,
+    Meta(description="A JSON number, all its digits kept", extra_json_schema={"type": "number"}),
+]
 type Moment = Annotated[datetime, Meta(tz=True)]
 type Outcome = Literal["", "published", "waiting", "no_quorum"]
 type Reason = Literal["", "first", "heartbeat", "deviation"]
@@ -66,19 +71,39 @@ class NewFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `min_sources` and `source_groups` go beyond the contract: how many sources a round needs (by
     default over half of those that are fetched), and which sources belong together and count once.
+
+    Attributes:
+        base_asset: What is priced, such as `NEO`.
+        quote_asset: In what, such as `USD`.
+        update_interval: How often prices are fetched, such as `@every 1m`.
+        heartbeat_interval: After how long a price is published though it did not change, such as
+            `@every 10m`.
+        deviation_percent: Change that publishes a price before the heartbeat; above 0.
+        min_sources: How many sources a round needs.
+        source_groups: Sources that belong together, each with the name of its group.
     """
 
-    base_asset: Name = ""
-    quote_asset: Name = ""
+    base_asset: Annotated[Name, NEEDED] = ""
+    quote_asset: Annotated[Name, NEEDED] = ""
     update_interval: Name = ""
     heartbeat_interval: Name = ""
-    deviation_percent: Number | UnsetType = UNSET
+    deviation_percent: Annotated[Number | UnsetType, NEEDED] = UNSET
     min_sources: Annotated[int, Meta(ge=1, le=100)] | None = None
     source_groups: dict[str, str] = {}
 
 
 class FeedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent to change a feed; what is left out stays as it is."""
+    """What is sent to change a feed; what is left out stays as it is.
+
+    Attributes:
+        update_interval: How often prices are fetched, such as `@every 1m`.
+        heartbeat_interval: After how long a price is published though it did not change, such as
+            `@every 10m`.
+        deviation_percent: Change that publishes a price before the heartbeat; above 0.
+        active: Whether prices are fetched and taken.
+        min_sources: How many sources a round needs; null for over half of those that are fetched.
+        source_groups: Sources that belong together, each with the name of its group.
+    """
 
     update_interval: Name | UnsetType = UNSET
     heartbeat_interval: Name | UnsetType = UNSET
@@ -89,9 +114,15 @@ class FeedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class NewObservation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A price that is submitted. `collected_at` is when its source gave it; now when left out."""
+    """A price that is submitted. `collected_at` is when its source gave it; now when left out.
 
-    price: Number | UnsetType = UNSET
+    Attributes:
+        price: Above 0.
+        source: Name of who gave it; `manual` when left out.
+        collected_at: When its source gave it; now when left out.
+    """
+
+    price: Annotated[Number | UnsetType, NEEDED] = UNSET
     source: Name = ""
     collected_at: Moment | None = None
 

@@ -14,11 +14,14 @@ from litestar import Response, get
 from litestar._openapi.plugin import OpenAPIPlugin
 from litestar.di import NamedDependency
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import License
 from litestar.routes import HTTPRoute
 
 from servicelayer_api.version import VERSION
 from servicelayer_api.web.auth import SENT_AS
+from servicelayer_api.web.openapi_examples import add_examples
 from servicelayer_api.web.openapi_rules import VERBS, bound, complete_components, complete_operation
+from servicelayer_api.web.openapi_schemas import build_schemas, demand, find_structs
 from servicelayer_api.web.openapi_tidy import tidy
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class _Describer(OpenAPIPlugin):
             title="Neo Service Layer",
             version=VERSION,
             description="Off-chain services for the Neo N3 blockchain.",
+            license=License(name="Apache-2.0", identifier="Apache-2.0"),
             use_handler_docstrings=True,
         )
 
@@ -74,7 +78,6 @@ class ApiDescription:
         return self._document
 
     def _complete(self, schema: dict[str, Any]) -> None:
-        complete_components(schema)
         handlers = {
             (route.path_format, method.lower()): handler
             for route in self._app.routes
@@ -82,13 +85,20 @@ class ApiDescription:
             for handler in route.route_handlers
             for method in handler.http_methods
         }
+        schemas = build_schemas(*find_structs(handlers.values()))
+        schema["components"]["schemas"] = schemas
+        complete_components(schema)
         shown = {path.rpartition("/{")[0] for path, verb in handlers if verb == "get"}
         for path, item in schema.get("paths", {}).items():
             for verb in VERBS & item.keys():
+                if needed := handlers[path, verb].opt.get("needs"):
+                    body = item[verb]["requestBody"]["content"]["application/json"]
+                    body["schema"] = demand(schemas, body["schema"], needed)
                 complete_operation(
                     item[verb], verb, path, handlers[path, verb], located=path in shown
                 )
         bound(schema)
+        add_examples(schemas)
         tidy(schema)
 
 

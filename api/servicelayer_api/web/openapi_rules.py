@@ -9,12 +9,15 @@ list is a fault that a test can see.
 from __future__ import annotations
 
 from copy import deepcopy
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from servicelayer_api.errors import error_types
 from servicelayer_api.web.idempotency import MAX_LENGTH, METHODS
+from servicelayer_api.web.openapi_texts import PARAMETERS, SUCCESSES
 from servicelayer_api.web.pagination import MAX_LIMIT, NEXT_CURSOR
 from servicelayer_api.web.problems import MEDIA_TYPE
+from servicelayer_api.web.texts import MAX_MAPPING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,26 +32,75 @@ ROLE_ADMIN: Final = "admin"
 _ADMIN: Final = "/admin"
 _FIRST_ERROR: Final = "4"
 _CREATED: Final = "201"
+# What the router says of a status where the route says nothing.
+_LIBRARY_WORDS: Final = frozenset({HTTPStatus(int(status)).description for status in SUCCESSES})
+# As long as a cursor; all of a request's head may be 64 KiB.
+_LONGEST_PARAMETER: Final = 2048
 _TEXT: Final[Object] = {"type": "string"}
 _FIELD: Final[Object] = {
+    "title": "FieldFault",
+    "description": "A field at fault.",
     "type": "object",
     "required": ["field", "message"],
-    "properties": {"field": _TEXT, "message": _TEXT},
+    "properties": {
+        "field": {**_TEXT, "description": "Its path in the request", "examples": ["owner"]},
+        "message": {
+            **_TEXT,
+            "description": "What is wrong with it",
+            "examples": ["is required"],
+        },
+    },
+    "examples": [{"field": "owner", "message": "is required"}],
 }
 _PROBLEM: Final[Object] = {
+    "title": "Problem",
+    "description": "Why a request was refused (RFC 9457). Kinds of problem may have more members: "
+    "`GET /problems/{code}` names them.",
     "type": "object",
     "required": ["type", "title", "status", "code", "error"],
     "properties": {
-        "type": {"type": "string", "description": "Path of a page about this kind of problem"},
-        "title": _TEXT,
-        "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
-        "detail": _TEXT,
-        "instance": _TEXT,
-        "code": _TEXT,
-        "request_id": _TEXT,
-        "error": {"type": "string", "description": "The same as detail"},
-        "fields": {"type": "array", "items": _FIELD},
+        "type": {**_TEXT, "description": "Path of a page about this kind of problem"},
+        "title": {**_TEXT, "description": "The kind of problem, for people"},
+        "status": {
+            "type": "integer",
+            "format": "int32",
+            "minimum": 400,
+            "maximum": 599,
+            "description": "The HTTP status",
+        },
+        "detail": {**_TEXT, "description": "What happened this time"},
+        "instance": {**_TEXT, "description": "Path of the request"},
+        "code": {**_TEXT, "description": "The kind of problem, for programs"},
+        "request_id": {**_TEXT, "description": "Ties the answer to the logs"},
+        "error": {**_TEXT, "description": "The same as detail"},
+        "fields": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/FieldFault"},
+            "description": "Fields at fault",
+        },
+        "reason": {
+            "type": "string",
+            "enum": ["missing", "malformed", "unknown", "expired"],
+            "description": "Of a 401: what is wrong with the credential",
+        },
+        "requested": {"type": "number", "description": "GAS that was asked for"},
+        "available": {"type": "number", "description": "GAS that there is or may be taken"},
+        "signed_text": {**_TEXT, "description": "What a refused signature had to be over"},
+        "signed_bytes": {**_TEXT, "description": "The same in hex"},
     },
+    "examples": [
+        {
+            "type": "/problems/invalid-request",
+            "title": "Invalid request",
+            "status": 400,
+            "detail": "owner: is required",
+            "instance": "/accounts",
+            "code": "invalid-request",
+            "request_id": "01909a5e-4f7d-7c08-8a3b-91d2e5f6a7b8",
+            "error": "owner: is required",
+            "fields": [{"field": "owner", "message": "is required"}],
+        }
+    ],
 }
 _PARAMETERS: Final[Object] = {
     "Tenant": {
@@ -82,7 +134,7 @@ _PARAMETERS: Final[Object] = {
         "in": "query",
         "required": False,
         "description": f"`{NEXT_CURSOR}` of the page before; good for a day, for this list only",
-        "schema": {"type": "string", "maxLength": 2048},
+        "schema": {"type": "string", "maxLength": _LONGEST_PARAMETER},
     },
 }
 _HEADERS: Final[Object] = {
@@ -123,7 +175,8 @@ _EVERYWHERE: Final = {
 }
 _WITH_RETRY: Final = frozenset({409, 429, 503})
 _LENGTHS: Final = {"date-time": 40, "uuid": 36, "duration": 40}
-_LONGEST_TEXT: Final = 4 * 1024 * 1024
+# A document that is no JSON, such as a page.
+_LONGEST_DOCUMENT: Final = 4 * 1024 * 1024
 _LARGEST_INTEGER: Final = 2**53
 _LONGEST_LIST: Final = 100_000
 _LONGEST_PART: Final = 256
@@ -148,6 +201,7 @@ def complete_components(schema: Object) -> None:
     schema["servers"] = [{"url": "/", "x-internal": False}]
     schemas: Object = components.setdefault("schemas", {})
     schemas["Problem"] = deepcopy(_PROBLEM)
+    schemas["FieldFault"] = deepcopy(_FIELD)
     components["parameters"] = deepcopy(_PARAMETERS)
     components["headers"] = deepcopy(_HEADERS)
     components["responses"] = {
@@ -190,6 +244,11 @@ def complete_operation(
     given = operation["responses"]
     answers = {status: given[status] for status in given if status < _FIRST_ERROR}
     for status, answer in answers.items():
+        if answer.get("description", "") in _LIBRARY_WORDS:
+            answer["description"] = SUCCESSES[status]
+        for media, content in answer.get("content", {}).items():
+            if media.startswith("text/"):
+                content["schema"].setdefault("maxLength", _LONGEST_DOCUMENT)
         known = answer.setdefault("headers", {})
         known.update(_header_references(headers))
         if located and status == _CREATED:
@@ -204,7 +263,7 @@ def complete_operation(
 
 def _refusals(operation: Object, *, public: bool, kept: bool) -> set[int]:
     """Give the statuses an operation may refuse with, whatever its feature adds."""
-    found = {429, 500, 503}
+    found = {429, 431, 500, 503}
     parameters = operation.get("parameters", [])
     if not public:
         found |= {400, 401, 403}
@@ -213,7 +272,7 @@ def _refusals(operation: Object, *, public: bool, kept: bool) -> set[int]:
     if parameters:
         found.add(400)
     if "requestBody" in operation:
-        found |= {400, 401, 413, 415}
+        found |= {400, 401, 408, 413, 415}
     if kept:
         found |= {409, 413, 422}
     return found
@@ -222,6 +281,9 @@ def _refusals(operation: Object, *, public: bool, kept: bool) -> set[int]:
 def _add_parameters(operation: Object, names: Iterable[str]) -> None:
     parameters: list[Object] = operation.setdefault("parameters", [])
     for parameter in parameters:
+        parameter.setdefault("description", PARAMETERS.get(parameter["name"], ""))
+        if parameter["in"] != "path":
+            parameter["schema"].setdefault("maxLength", _LONGEST_PARAMETER)
         if parameter["in"] == "path" and parameter["schema"].get("type") == "string":
             parameter["schema"].setdefault("minLength", 1)
             parameter["schema"].setdefault("maxLength", _LONGEST_PART)
@@ -257,7 +319,7 @@ def _bound_schema(schema: Object) -> None:
     if not isinstance(kinds, (str, list)):
         return
     if "string" in kinds and not {"enum", "const", "maxLength"} & schema.keys():
-        schema["maxLength"] = _LENGTHS.get(schema.get("format", ""), _LONGEST_TEXT)
+        schema["maxLength"] = _LENGTHS.get(schema.get("format", ""), MAX_MAPPING)
     if "integer" in kinds and not {"enum", "const"} & schema.keys():
         schema.setdefault("format", "int64")
         if "exclusiveMinimum" not in schema:

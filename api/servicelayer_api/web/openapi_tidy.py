@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from servicelayer_api.web.openapi_texts import TAGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,7 +25,7 @@ def tidy(schema: dict[str, Any]) -> None:
             _refuse_null(parameter)
         for answer in operation["responses"].values():
             used.add(str(answer.get("$ref", "")).removeprefix(_RESPONSES))
-    schema["tags"] = [{"name": name} for name in sorted(tags)]
+    schema["tags"] = [{"name": name, "description": TAGS[name]} for name in sorted(tags)]
     answers = schema["components"]["responses"]
     for name in answers.keys() - used:
         del answers[name]

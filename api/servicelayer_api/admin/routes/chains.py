@@ -40,6 +40,7 @@ async def list_chains(
     operation_id="createChain",
     summary="Make a chain's node",
     tags=["admin"],
+    opt={"needs": CHAINS.required},
 )
 async def create_chain(
     request: Request[Any, Any, Any],

@@ -40,6 +40,7 @@ async def list_features(
     operation_id="createFeatureFlag",
     summary="Make a feature flag",
     tags=["admin"],
+    opt={"needs": FEATURES.required},
 )
 async def create_feature(
     request: Request[Any, Any, Any],

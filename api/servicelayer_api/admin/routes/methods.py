@@ -40,6 +40,7 @@ async def list_all_methods(
     operation_id="createMethods",
     summary="Make the methods of a chain",
     tags=["admin"],
+    opt={"needs": METHODS.required},
 )
 async def create_methods(
     request: Request[Any, Any, Any],

@@ -41,6 +41,7 @@ async def list_providers(
     operation_id="createProvider",
     summary="Make a provider",
     tags=["admin"],
+    opt={"needs": PROVIDERS.required},
 )
 async def create_provider(
     request: Request[Any, Any, Any],

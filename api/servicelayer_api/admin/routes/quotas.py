@@ -45,6 +45,7 @@ async def list_quotas(
     summary="Make a tenant's quota",
     description=_IN_FORCE,
     tags=["admin"],
+    opt={"needs": QUOTAS.required},
 )
 async def create_quota(
     request: Request[Any, Any, Any],

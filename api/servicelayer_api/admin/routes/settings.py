@@ -45,6 +45,7 @@ async def list_settings(
     operation_id="createSetting",
     summary="Make a setting",
     tags=["admin"],
+    opt={"needs": SETTINGS.required},
 )
 async def create_setting(
     request: Request[Any, Any, Any],
