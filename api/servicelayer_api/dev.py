@@ -179,7 +179,7 @@ def _announce(settings: Settings, kept: DevSecrets, began: float) -> None:
     sys.stdout.write(
         f"\nReady in {time.monotonic() - began:.1f} s\n"
         f"  API        {base}\n"
-        f"  API page   {base}/docs\n"
+        f"  API page   {base}/docs#token={kept.api_token}\n"
         f"  token      {kept.api_token}\n"
         f"  login      admin / {kept.admin_password}\n"
         f"  tenant     {settings.default_tenant} (when X-Tenant-ID is not sent)\n\n"
