@@ -6,8 +6,9 @@ connection holds in memory. At a bound the connection that has waited longest fo
 room; a connection whose request is being carried out is never cut off for another.
 
 The protocol is uvicorn's, told apart by phases: waiting for a request, reading its head, reading
-its body, answering. One look a second at all connections stands in place of a timer for each, so
-that a request costs a few assignments.
+its body, answering. What follows a chunked body as trailers is dropped: fields that nobody looked
+at before the request was let in never join its headers (RFC 9110, 6.5.1). One look a second at all
+connections stands in place of a timer for each, so that a request costs a few assignments.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SWEEP_SECONDS = 1.0
 
 _MAX_HEAD_BYTES = 64 * 1024
 _MAX_HEADERS = 128
+# Of a body that is being read: bytes in a row that are none of its own (sizes, trailers).
+_MAX_FRAMING_BYTES = 16 * 1024
 _MAX_PIPELINED = 8
 _KINDS = {kind.status: kind for kind in (Invalid, RequestTimeout, HeadTooLarge)}
 _PHRASES = {
@@ -177,6 +180,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._phase = _Phase.WAITING
         self._since = self.guard.now()
         self._head_bytes = 0
+        self._framing_bytes = 0
         self._stalled: float | None = None
         self._closing: float | None = None
         self._asked = False
@@ -196,8 +200,11 @@ class GuardedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._framing_bytes += len(data)
         super().data_received(data)
-        if self._phase is _Phase.HEAD:
+        if self._phase is _Phase.BODY and self._framing_bytes > _MAX_FRAMING_BYTES:
+            self._refuse(431, "the body is followed or framed by more than 16 KiB")
+        elif self._phase is _Phase.HEAD:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self._refuse(431, "the head of the request is larger than 64 KiB")
@@ -208,13 +215,23 @@ class GuardedConnection(HttpToolsProtocol):
         self._phase, self._since, self._head_bytes = _Phase.HEAD, self.guard.now(), 0
 
     @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase is _Phase.HEAD:
+            super().on_header(name, value)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    @override
     def on_headers_complete(self) -> None:
         if len(self.headers) > _MAX_HEADERS or len(self.pipeline) >= _MAX_PIPELINED:
             # Ends the parsing; the caller is told that this is no request.
             raise ValueError("too many headers or requests at once")
         super().on_headers_complete()
         self._asked = True
-        self._phase, self._since = _Phase.BODY, self.guard.now()
+        self._phase, self._since, self._framing_bytes = _Phase.BODY, self.guard.now(), 0
         self.guard.works(self)
 
     @override

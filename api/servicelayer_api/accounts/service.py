@@ -167,7 +167,13 @@ class Accounts:
             told(found)
 
     async def reach(
-        self, connection: Connection, caller: Caller, account_id: str, *, write: bool = False
+        self,
+        connection: Connection,
+        caller: Caller,
+        account_id: str,
+        *,
+        write: bool = False,
+        stops: bool = False,
     ) -> Account:
         """The door every feature below an account goes through.
 
@@ -177,6 +183,7 @@ class Accounts:
             account_id: as it stands in the path.
             write: whether something of the account will change; it then stays until the transaction
                 ends.
+            stops: whether the change only stops something, which a suspended account allows too.
 
         Returns:
             The account.
@@ -191,7 +198,8 @@ class Accounts:
         account = await find(connection, found, tenant)
         if account is None:
             raise AccountNotFound("account not found")
-        rules.check_usable(account.status, caller.require_principal(), write=write)
+        changes = write and not stops
+        rules.check_usable(account.status, caller.require_principal(), write=changes)
         return account
 
     async def reach_item[T](

@@ -121,7 +121,9 @@ class Withdrawals:
         """
         reason = rules.check_cancel(change.action, change.reason)
         async with self._database.transaction() as connection:
-            account, found = await self._hold(connection, caller, account_id, withdrawal_id)
+            account, found = await self._hold(
+                connection, caller, account_id, withdrawal_id, stops=True
+            )
             now = self._clock.now()
             changed = await advance(connection, account, found, Event.CANCELLED, now, error=reason)
             await self._audit.record_of(
@@ -147,7 +149,9 @@ class Withdrawals:
         principal = caller.require_principal()
         approver = approvals.check_decision(new, principal, parse_id(account_id))
         async with self._database.transaction() as connection:
-            account, found = await self._hold(connection, caller, account_id, withdrawal_id)
+            account, found = await self._hold(
+                connection, caller, account_id, withdrawal_id, stops=not new.approve
+            )
             # Whoever may still be stopped may still be decided on.
             rules.advance(State(found.status), Event.REJECTED)
             if new.approve:
@@ -223,7 +227,9 @@ class Withdrawals:
             WithdrawalState: it is no dead letter.
         """
         async with self._database.transaction() as connection:
-            account, found = await self._hold(connection, caller, account_id, withdrawal_id)
+            account, found = await self._hold(
+                connection, caller, account_id, withdrawal_id, stops=True
+            )
             changed = await advance(
                 connection,
                 account,
@@ -237,9 +243,15 @@ class Withdrawals:
             )
 
     async def _hold(
-        self, connection: Connection, caller: Caller, account_id: str, withdrawal_id: str
+        self,
+        connection: Connection,
+        caller: Caller,
+        account_id: str,
+        withdrawal_id: str,
+        *,
+        stops: bool = False,
     ) -> tuple[GasAccount, Transaction]:
-        owner = await self._accounts.reach(connection, caller, account_id, write=True)
+        owner = await self._accounts.reach(connection, caller, account_id, write=True, stops=stops)
         account = await account_store.lock_account(connection, owner.id)
         wanted = parse_id(withdrawal_id)
         if account is not None and wanted is not None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from servicelayer_api.errors import Conflict, Invalid, TooLarge, Unprocessable
+from servicelayer_api.ids import parse_id
 from servicelayer_api.web.gate import noted_caller
 from servicelayer_api.web.reply_store import (
     Kept,
@@ -39,6 +40,7 @@ MAX_LENGTH: Final = 255
 _HEADER: Final = b"idempotency-key"
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
 _FIRST_ERROR: Final = 400
+_ACCOUNT: Final = 2
 _RETRY_SECONDS: Final = 1
 
 
@@ -123,7 +125,7 @@ class Idempotency:
         sent = [value for name, value in scope["headers"] if name == _HEADER]
         caller = noted_caller(scope) if sent else None
         principal = caller.principal if caller is not None else None
-        if principal is None:
+        if principal is None or not _may_reach(principal, scope["path"]):
             await self._app(scope, receive, send)
             return
         key = _identity(principal, _checked(sent))
@@ -181,11 +183,20 @@ def _checked(sent: list[bytes]) -> bytes:
     return key
 
 
+def _may_reach(principal: Principal, path: str) -> bool:
+    """Tell whether the account in a path is still open to a caller; the route refuses it if not."""
+    parts = path.split("/")
+    if principal.bounds is None or len(parts) <= _ACCOUNT or parts[1] != "accounts":
+        return True
+    return parse_id(parts[_ACCOUNT]) in principal.bounds
+
+
 def _identity(principal: Principal, key: bytes) -> bytes:
     """Name the key of this caller: nobody else's request can meet it.
 
-    What a caller may do is part of the name, so that an answer is never given again to somebody who
-    could not have asked for it.
+    Role and scopes are part of the name, so that an answer is never given again to somebody who
+    could not have asked for it. The accounts that a credential opens are not: they change while it
+    lives, and a request that is sent again must meet its first answer (see `_may_reach`).
     """
     credential = principal.credential
     holder = (
@@ -194,7 +205,6 @@ def _identity(principal: Principal, key: bytes) -> bytes:
         # Names are shared: by all platform tokens, and by keys that were given the same one.
         credential.holder or credential.subject or credential.user,
         credential.role.value,
-        [str(account) for account in principal.bounds or ()],
         None if credential.scopes is None else sorted(credential.scopes),
     )
     return hashlib.sha256(msgspec.msgpack.encode((holder, key))).digest()

@@ -329,3 +329,47 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_request_that_is_sent_again_meets_its_answer_though_a_right_went(world: World) -> None:
+    wallet = NeoWallet()
+    with world.api.client() as platform:
+        own, other = (
+            str(platform.post("/accounts", json={"owner": "o"}).json()["ID"]) for _ in range(2)
+        )
+        registered = {
+            account: platform.post(
+                f"/accounts/{account}/workspace-wallets", json={"wallet_address": wallet.address}
+            ).json()["ID"]
+            for account in (own, other)
+        }
+        gas = str(platform.post(f"/accounts/{own}/gasbank", json={}).json()["ID"])
+        deposit = {"gas_account_id": gas, "amount": 10, "tx_id": f"again-{gas}"}
+        assert platform.post(f"/accounts/{own}/gasbank/deposit", json=deposit).is_success
+        with world.client(session_of(world, wallet)) as session:
+            answers = [pay(session, own, gas) for _ in range(2)]
+            gone = f"/accounts/{other}/workspace-wallets/{registered[other]}"
+            assert platform.delete(gone).status_code == 204
+            deadline = time.monotonic() + patience(30)
+            while session.get(f"/accounts/{other}").status_code != 404:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            answers.append(pay(session, own, gas))
+            # Where the right itself went, nothing is given again.
+            gone = f"/accounts/{own}/workspace-wallets/{registered[own]}"
+            assert platform.delete(gone).status_code == 204
+            while (refused := pay(session, own, gas)).status_code == 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len({answer.json()["transaction"]["ID"] for answer in answers}) == 1
+    assert refused.status_code in {401, 404}
+
+
+def pay(session: httpx.Client, account: str, gas: str) -> httpx.Response:
+    return session.post(
+        f"/accounts/{account}/gasbank/withdraw",
+        json={"gas_account_id": gas, "amount": 3, "to_address": f"0x{'ab' * 20}"},
+        headers={"idempotency-key": "pay-1"},
+    )

@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,3 +245,35 @@ def test_replicas_that_are_killed_settle_each_withdrawal_once(
         (one, "release" if end == "failed" else "settle") for one, end in wanted.items()
     )
     assert verdict["balanced"] is True
+
+
+def test_a_suspended_account_pays_nothing_out_and_can_be_stopped(bank: Bank) -> None:
+    gas, other = Gas(bank), Gas(bank)
+    for each in (gas, other):
+        each.deposit(100)
+    repeated = gas.withdrawn(1, cron_expression="@every 1s")
+    bank.http.patch(f"/accounts/{gas.account}", json={"status": "suspended"}).raise_for_status()
+    before = statuses(bank, gas)
+
+    # What was asked for later by another account is paid meanwhile.
+    for _ in range(3):
+        later = other.withdrawn(1, schedule_at=in_seconds(1))
+        wait_until(lambda later=later: statuses(bank, other)[later] == "completed", "not paid")
+
+    assert statuses(bank, gas) == before
+    assert gas.cancel(repeated).status_code == 200
+    assert gas.figures[2] == 0
+
+
+def in_seconds(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def statuses(bank: Bank, gas: Gas) -> dict[str, str]:
+    rows = run_sql(
+        bank.dsn,
+        "SELECT id::text, status FROM gas_transactions "
+        "WHERE gas_account_id = $1 AND type = 'withdrawal'",
+        gas.id,
+    )
+    return {row["id"]: row["status"] for row in rows}

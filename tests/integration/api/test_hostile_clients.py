@@ -232,6 +232,37 @@ def test_a_head_without_end_and_a_flood_of_requests_in_one_go_are_refused(
         assert _said(connection).count(b"HTTP/1.1 200 ") < 50
 
 
+_CHUNKED = "transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+@pytest.mark.parametrize("flood", [b"a:\r\n" * 50_000, b"a: " + b"x" * 200_000])
+@pytest.mark.parametrize("probe", [False, True])
+def test_trailers_without_end_are_refused(
+    server: ApiProcess, probe_port: int, flood: bytes, probe: bool
+) -> None:
+    port = probe_port if probe else server.port
+    head = "GET /livez HTTP/1.1\r\nhost: api\r\n" if probe else _HEAD
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)) as connection:
+        connection.sendall((head + _CHUNKED).encode())
+        try:
+            connection.sendall(flood)
+            said = _said(connection)
+        except OSError:
+            said = b"HTTP/1.1 431 "  # it was closed before all was sent
+
+    assert b"HTTP/1.1 431 " in said
+    assert b"HTTP/1.1 408 " not in said
+
+
+def test_trailers_never_become_headers(server: ApiProcess) -> None:
+    trailers = f"authorization: Bearer {TOKEN}\r\nx-tenant-id: t\r\n\r\n"
+    with closing(_connect(server)) as connection:
+        connection.sendall(f"GET /accounts HTTP/1.1\r\nhost: api\r\n{_CHUNKED}{trailers}".encode())
+        answer = connection.recv(65536)
+
+    assert int(answer[9:12]) == 401
+
+
 @pytest.mark.parametrize("path", ["/%2Flivez", "/admin%2Faudit", "/a/../livez", "/%2e%2e/livez"])
 def test_a_path_that_others_read_differently_leads_nowhere(server: ApiProcess, path: str) -> None:
     with closing(_connect(server)) as connection:

@@ -1,12 +1,13 @@
 """Settlement: which withdrawals are due, who works on them, and what came of it.
 
-Time is the database's here. A claim holds no lock: it is a lease with a fencing token, and whoever
-finishes must still have the token.
+What a suspended account asked for rests until it is active again, but for what was handed to the
+chain: that may have been paid already. Time is the database's here. A claim holds no lock: it is a
+lease with a fencing token, and whoever finishes must still have the token.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from servicelayer_api.gasbank.models import Attempt, Transaction
 from servicelayer_api.gasbank.store.transactions import COLUMNS, read_transaction
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
     from servicelayer_api.db import Connection
 
+# Of a withdrawal that nobody has handed to the chain.
+_MAY_GO: Final = (
+    "NOT EXISTS (SELECT FROM accounts "
+    "WHERE accounts.id = gas_transactions.account_id AND accounts.status = 'suspended')"
+)
+
 
 async def claim_due(connection: Connection, seconds: float, most: int) -> list[Transaction]:
     """Claim scheduled withdrawals whose time has come."""
@@ -23,7 +30,7 @@ async def claim_due(connection: Connection, seconds: float, most: int) -> list[T
         "UPDATE gas_transactions SET fencing_token = fencing_token + 1, "  # noqa: S608 - fixed
         "lease_until = clock_timestamp() + make_interval(secs => $1) "
         "WHERE id IN (SELECT id FROM gas_transactions WHERE type = 'withdrawal' "
-        "AND status = 'scheduled' AND schedule_at <= clock_timestamp() "
+        f"AND status = 'scheduled' AND schedule_at <= clock_timestamp() AND {_MAY_GO} "
         "AND (lease_until IS NULL OR lease_until < clock_timestamp()) "
         f"ORDER BY schedule_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) RETURNING {COLUMNS}",
         seconds,
@@ -42,6 +49,7 @@ async def claim_pending(connection: Connection, seconds: float, most: int) -> li
         "lease_until = clock_timestamp() + make_interval(secs => $1) "
         "WHERE id IN (SELECT id FROM gas_transactions WHERE type = 'withdrawal' "
         "AND status IN ('pending', 'dispatched') AND next_attempt_at <= clock_timestamp() "
+        f"AND (status = 'dispatched' OR {_MAY_GO}) "
         "AND (lease_until IS NULL OR lease_until < clock_timestamp()) "
         f"ORDER BY next_attempt_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) RETURNING {COLUMNS}",
         seconds,
@@ -66,11 +74,12 @@ async def lock_claimed(
 async def seconds_until_due(connection: Connection) -> float | None:
     """How long until something is due; `None` when nothing waits."""
     found = await connection.fetchval(
-        "SELECT extract(epoch FROM least("
+        "SELECT extract(epoch FROM least("  # noqa: S608 - fixed text
         "(SELECT min(greatest(next_attempt_at, coalesce(lease_until, next_attempt_at))) "
-        "FROM gas_transactions WHERE type = 'withdrawal' AND status IN ('pending', 'dispatched')), "
+        "FROM gas_transactions WHERE type = 'withdrawal' "
+        f"AND (status = 'dispatched' OR status = 'pending' AND {_MAY_GO})), "
         "(SELECT min(greatest(schedule_at, coalesce(lease_until, schedule_at))) "
-        "FROM gas_transactions WHERE type = 'withdrawal' AND status = 'scheduled')"
+        f"FROM gas_transactions WHERE type = 'withdrawal' AND status = 'scheduled' AND {_MAY_GO})"
         ") - clock_timestamp())::float8"
     )
     return None if found is None else max(0.0, float(found))
