@@ -6,6 +6,7 @@ It runs in a thread for as long as its block; what it answers is up to whoever p
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, override
@@ -13,6 +14,12 @@ from typing import TYPE_CHECKING, Any, Self, override
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+
+def own_loopback() -> str:
+    """An address of this machine that no other run of the tests uses, for a port that is fixed."""
+    number = os.getpid()
+    return f"127.{64 + (number >> 14) % 128}.{(number >> 7) % 128}.{number % 128 + 1}"
 
 
 class LocalHttp:

@@ -234,22 +234,31 @@ class Accounts:
         return None if wanted is None else await find(connection, account.id, wanted)
 
     async def reach_many(
-        self, connection: Connection, wanted: Sequence[tuple[Caller, str]]
-    ) -> list[Account | ServiceError]:
+        self, connection: Connection, wanted: Sequence[tuple[Caller, str]], *, wait: bool
+    ) -> list[Account | ServiceError | None]:
         """The same door for changes of several requests that share one transaction; one query.
 
         Args:
             connection: with the transaction open.
             wanted: who asks, and the account as it stands in the path; one a request.
+            wait: whether to wait for accounts that somebody else holds, such as one that is being
+                deleted.
 
         Returns:
-            In the same order, the account or the refusal that `reach` would have raised.
+            In the same order, the account or the refusal that `reach` would have raised; `None` for
+            one that is held or not there, when there is no waiting.
         """
         asked = [self._ask(caller, account_id) for caller, account_id in wanted]
         keys = {key for key in asked if not isinstance(key, ServiceError)}
-        kept = await store.keep_accounts(connection, sorted(keys)) if keys else {}
+        kept = await store.keep_accounts(connection, sorted(keys), wait=wait) if keys else {}
         return [
-            key if isinstance(key, ServiceError) else _usable(kept.get(key), caller)
+            key
+            if isinstance(key, ServiceError)
+            else _usable(kept[key], caller)
+            if key in kept
+            else AccountNotFound("account not found")
+            if wait
+            else None
             for key, (caller, _) in zip(asked, wanted, strict=True)
         ]
 
@@ -295,10 +304,8 @@ class Accounts:
         )
 
 
-def _usable(account: Account | None, caller: Caller) -> Account | ServiceError:
+def _usable(account: Account, caller: Caller) -> Account | ServiceError:
     """The account if this caller may change something of it now, else the refusal."""
-    if account is None:
-        return AccountNotFound("account not found")
     try:
         rules.check_usable(account.status, caller.require_principal(), write=True)
     except ServiceError as exc:

@@ -52,12 +52,13 @@ async def keep_account(connection: Connection, account_id: UUID, tenant: str) ->
 
 
 async def keep_accounts(
-    connection: Connection, keys: Sequence[tuple[UUID, str]]
+    connection: Connection, keys: Sequence[tuple[UUID, str]], *, wait: bool
 ) -> dict[tuple[UUID, str], Account]:
-    """Do the same for several, by id and tenant."""
+    """Do the same for several, by id and tenant; without `wait`, those held are left out."""
     rows = await connection.fetch(
         f"SELECT {_ACCOUNT}, tenant FROM accounts WHERE (id, tenant) IN "  # noqa: S608 - fixed names
-        "(SELECT * FROM unnest($1::uuid[], $2::text[])) ORDER BY id FOR KEY SHARE",
+        "(SELECT * FROM unnest($1::uuid[], $2::text[])) ORDER BY id FOR KEY SHARE "
+        f"{'' if wait else 'SKIP LOCKED'}",
         [account_id for account_id, _ in keys],
         [tenant for _, tenant in keys],
     )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakValueDictionary
 
 from servicelayer_api.db.company import gather_company
 from servicelayer_api.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
 
 MOST: Final = 256
 
@@ -75,6 +76,63 @@ class Groups[T, R]:
             return await self._serve(members)
         except Exception as exc:  # noqa: BLE001 - handed to each request, which raises it
             return [exc] * len(members)
+
+
+class Held:
+    """The outcome of a member that could not be served without waiting for somebody else's lock."""
+
+
+HELD: Final = Held()
+
+
+class SplitGroups[T, R]:
+    """Groups of all who come, but for those whose rows somebody else holds.
+
+    These wait in a group of their own, one for each key, so that nobody else waits with them.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[Sequence[T], bool], Awaitable[Sequence[R | Held | Exception]]],
+        *,
+        name: str,
+        key: Callable[[T], Hashable],
+    ) -> None:
+        """Serve groups.
+
+        Args:
+            serve: As in `Groups`; told whether to wait for locks. Where it does not, `HELD` is the
+                outcome of a member that would have to.
+            name: Of the tasks.
+            key: What a member waits for when it has to.
+        """
+        self._serve = serve
+        self._name = name
+        self._key = key
+        self._all = Groups(self._now, name=name, gather=True)
+        # Kept alive by those who wait in them.
+        self._of_one: WeakValueDictionary[Hashable, Groups[T, R | Held]] = WeakValueDictionary()
+
+    async def join(self, member: T) -> R:
+        """Wait for the group of a member; gives its outcome, or raises it.
+
+        Raises:
+            Unavailable: the program is stopping.
+        """
+        outcome = await self._all.join(member)
+        if isinstance(outcome, Held):
+            key = self._key(member)
+            groups = self._of_one.get(key)
+            if groups is None:
+                groups = self._of_one[key] = Groups(self._later, name=self._name)
+            outcome = await groups.join(member)
+        return cast("R", outcome)
+
+    async def _now(self, members: Sequence[T]) -> Sequence[R | Held | Exception]:
+        return await self._serve(members, False)
+
+    async def _later(self, members: Sequence[T]) -> Sequence[R | Held | Exception]:
+        return await self._serve(members, True)
 
 
 def _settle[T, R](

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
-from servicelayer_api.db.groups import Groups
+from servicelayer_api.db.groups import HELD, Held, SplitGroups
 from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.gasbank import approvals, rules
 from servicelayer_api.gasbank.errors import DepositDiffers, GasAccountNotFound
@@ -54,11 +53,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     new: NewDeposit
 
 
-class _Held(msgspec.Struct, frozen=True):
-    """The outcome of a request whose gas account another transaction holds."""
-
-
-type _Outcome = Deposited | ServiceError | _Held
+type _Outcome = Deposited | ServiceError | Held
 
 
 class Deposits:
@@ -72,9 +67,9 @@ class Deposits:
         self._clock = clock
         self._audit = audit
         self._accounts = accounts
-        self._all = Groups(self._serve, name="gas-deposits", gather=True)
-        # Kept alive by those who wait in them.
-        self._of_one: WeakValueDictionary[UUID, Groups[_Asked, _Outcome]] = WeakValueDictionary()
+        self._groups = SplitGroups(
+            self._attempt, name="gas-deposits", key=lambda asked: asked.gas_account_id
+        )
 
     async def deposit(self, caller: Caller, account_id: str, new: NewDeposit) -> Deposited:
         """Credit gas that came in on the chain.
@@ -108,24 +103,9 @@ class Deposits:
         )
         if self._database.in_ambient:
             return _told((await self._commit([asked], wait=True))[0])
-        outcome = await self._all.join(asked)
-        if isinstance(outcome, _Held):
-            groups = self._of_one.get(gas_account_id)
-            if groups is None:
-                groups = Groups(self._serve_held, name="gas-deposits-held")
-                self._of_one[gas_account_id] = groups
-            outcome = await groups.join(asked)
-        return _told(outcome)
+        return _told(await self._groups.join(asked))
 
-    async def _serve(self, group: Sequence[_Asked]) -> Sequence[_Outcome | Exception]:
-        return await self._attempt(group, wait=False)
-
-    async def _serve_held(self, group: Sequence[_Asked]) -> Sequence[_Outcome | Exception]:
-        return await self._attempt(group, wait=True)
-
-    async def _attempt(
-        self, group: Sequence[_Asked], *, wait: bool
-    ) -> Sequence[_Outcome | Exception]:
+    async def _attempt(self, group: Sequence[_Asked], wait: bool) -> Sequence[_Outcome | Exception]:
         try:
             return await self._commit(group, wait=wait)
         except Exception as exc:
@@ -143,35 +123,39 @@ class Deposits:
 
     async def _commit(self, group: Sequence[_Asked], *, wait: bool) -> list[_Outcome]:
         async with self._database.transaction() as connection:
-            admitted = await self._admit(connection, group)
-            wanted = {
-                (asked.gas_account_id, account.id)
-                for asked, account in zip(group, admitted, strict=True)
-                if not isinstance(account, ServiceError)
+            admitted = await self._admit(connection, group, wait=wait)
+            owners = {
+                at: account.id
+                for at, account in enumerate(admitted)
+                if not isinstance(account, (ServiceError, Held))
             }
+            wanted = {(group[at].gas_account_id, owner) for at, owner in owners.items()}
             found = await account_store.lock_accounts(connection, sorted(wanted), wait=wait)
-            absent: _Outcome = GasAccountNotFound("gas account not found") if wait else _Held()
             places = {
-                at: found[asked.gas_account_id]
-                for at, (asked, account) in enumerate(zip(group, admitted, strict=True))
-                if not isinstance(account, ServiceError)
-                and asked.gas_account_id in found
-                and found[asked.gas_account_id].account_id == account.id
+                at: found[group[at].gas_account_id]
+                for at, owner in owners.items()
+                if group[at].gas_account_id in found
+                and found[group[at].gas_account_id].account_id == owner
             }
             credited = await self._credit(connection, group, places)
+        absent: _Outcome = GasAccountNotFound("gas account not found") if wait else HELD
         return [
-            account if isinstance(account, ServiceError) else credited.get(at, absent)
+            account if isinstance(account, (ServiceError, Held)) else credited.get(at, absent)
             for at, account in enumerate(admitted)
         ]
 
     async def _admit(
-        self, connection: Connection, group: Sequence[_Asked]
-    ) -> list[Account | ServiceError]:
+        self, connection: Connection, group: Sequence[_Asked], *, wait: bool
+    ) -> list[Account | ServiceError | Held]:
         reached = await self._accounts.reach_many(
-            connection, [(asked.caller, asked.account_id) for asked in group]
+            connection, [(asked.caller, asked.account_id) for asked in group], wait=wait
         )
         return [
-            account if isinstance(account, ServiceError) else _permitted(asked, account)
+            HELD
+            if account is None
+            else account
+            if isinstance(account, ServiceError)
+            else _permitted(asked, account)
             for asked, account in zip(group, reached, strict=True)
         ]
 
@@ -184,12 +168,13 @@ class Deposits:
         made: dict[int, Transaction] = {}
         running = {account.id: account for account in places.values()}
         room = dict(running)
+        full: dict[int, ServiceError] = {}
         for at, account in places.items():
             asked = group[at]
             try:
                 rules.check_room(room[account.id], asked.amount)
             except ServiceError as exc:
-                outcomes[at] = exc
+                full[at] = exc
                 continue
             grown = room[account.id].available + asked.amount
             room[account.id] = replace(room[account.id], available=grown)
@@ -206,18 +191,23 @@ class Deposits:
             running[account.id] = account
             outcomes[at] = (account, deposit)
             changes.append(_change(group[at], account, deposit))
-        repeated = [at for at, deposit in made.items() if deposit.id not in added]
+        repeated = [*(at for at, deposit in made.items() if deposit.id not in added), *full]
         outcomes |= await _repeat(
-            connection, {at: (group[at], running[places[at].id]) for at in repeated}
+            connection, {at: (group[at], running[places[at].id]) for at in repeated}, full
         )
         await self._audit.record_many(connection, changes)
         return outcomes
 
 
 async def _repeat(
-    connection: Connection, repeated: dict[int, tuple[_Asked, GasAccount]]
+    connection: Connection,
+    repeated: dict[int, tuple[_Asked, GasAccount]],
+    full: dict[int, ServiceError],
 ) -> dict[int, _Outcome]:
-    """Answer requests whose deposit was there already."""
+    """Answer requests whose deposit was there already, and refuse those for which there is no room.
+
+    In that order: a deposit that was made is answered again, however full the account is by now.
+    """
     outcomes: dict[int, _Outcome] = {}
     for tenant in {account.tenant for _, account in repeated.values()}:
         mine = {at: pair for at, pair in repeated.items() if pair[1].tenant == tenant}
@@ -227,6 +217,8 @@ async def _repeat(
             known = found.get(asked.key or "")
             if known is not None and _is_same(known, account, asked):
                 outcomes[at] = (account, known)
+            elif known is None and at in full:
+                outcomes[at] = full[at]
             else:
                 outcomes[at] = DepositDiffers(
                     "this tx_id was deposited before with another gas account, amount or address"
@@ -237,7 +229,7 @@ async def _repeat(
 def _told(outcome: _Outcome) -> Deposited:
     if isinstance(outcome, ServiceError):
         raise outcome
-    if isinstance(outcome, _Held):
+    if isinstance(outcome, Held):
         raise Unavailable("the gas account is in use")
     return outcome
 

@@ -170,9 +170,9 @@ def deposit_key(tx_id: str) -> str | None:
 def _check_tx_id(tx_id: str, faults: Faults) -> None:
     """Refuse an id that looks like another: each could be credited beside the one it looks like."""
     key = deposit_key(tx_id)
-    if key is None or _CHAIN_ID.fullmatch(key):
+    if (key is not None and _CHAIN_ID.fullmatch(key)) or not tx_id:
         return
-    if not _OWN_ID.fullmatch(key) or key.startswith("0x"):
+    if key is None or not _OWN_ID.fullmatch(key) or key.startswith("0x"):
         faults.append(
             ("tx_id", "must be 0x and 64 hex digits, or letters, digits and any of . _ : -")
         )

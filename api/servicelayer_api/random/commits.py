@@ -14,8 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
-from servicelayer_api.db.groups import Groups
-from servicelayer_api.errors import ServiceError
+from servicelayer_api.db.groups import HELD, Held, SplitGroups
+from servicelayer_api.errors import ServiceError, Unavailable
 from servicelayer_api.random import rules, store
 from servicelayer_api.random.errors import RandomRequestDiffers
 from servicelayer_api.random.models import Commitment, Draw, NewDraw
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.random.models import PublicKeys
 
-type _Outcome = Draw | ServiceError
+type _Outcome = Draw | ServiceError | Held
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,9 @@ class GroupCommit:
         self._accounts = accounts
         self._key = key
         self._key_is_kept = False
-        self._groups = Groups(self._serve, name="random-commit", gather=True)
+        self._groups = SplitGroups(
+            self._serve, name="random-commit", key=lambda asked: asked.account_id
+        )
 
     async def commit(self, asked: Asked) -> Draw:
         """Commit a draw, or find the one that has its name.
@@ -67,11 +69,14 @@ class GroupCommit:
         if self._database.in_ambient:
             # The request's own transaction, which is committed before the answer leaves.
             async with self._database.transaction() as connection:
-                outcome = (await self._commit(connection, [asked]))[0]
-            if isinstance(outcome, ServiceError):
-                raise outcome
-            return outcome
-        return await self._groups.join(asked)
+                outcome = (await self._commit(connection, [asked], wait=True))[0]
+        else:
+            outcome = await self._groups.join(asked)
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        if isinstance(outcome, Held):
+            raise Unavailable("the account is in use")
+        return outcome
 
     async def keep_key(self, connection: Connection) -> None:
         """Publish the key before it is used."""
@@ -84,16 +89,18 @@ class GroupCommit:
                 after=self._key,
             )
 
-    async def _serve(self, batch: Sequence[Asked]) -> Sequence[_Outcome]:
+    async def _serve(self, batch: Sequence[Asked], wait: bool) -> Sequence[_Outcome]:
         async with self._database.transaction() as connection:
-            outcomes = await self._commit(connection, batch)
+            outcomes = await self._commit(connection, batch, wait=wait)
         self._key_is_kept = True
         return outcomes
 
-    async def _commit(self, connection: Connection, batch: Sequence[Asked]) -> list[_Outcome]:
+    async def _commit(
+        self, connection: Connection, batch: Sequence[Asked], *, wait: bool
+    ) -> list[_Outcome]:
         await self.keep_key(connection)
         reached = await self._accounts.reach_many(
-            connection, [(asked.caller, asked.account_id) for asked in batch]
+            connection, [(asked.caller, asked.account_id) for asked in batch], wait=wait
         )
         wanted = {
             asked.draw_id: Draw(
@@ -107,7 +114,7 @@ class GroupCommit:
                 key_id=self._key.id,
             )
             for asked, account in zip(batch, reached, strict=True)
-            if not isinstance(account, ServiceError)
+            if account is not None and not isinstance(account, ServiceError)
         }
         drawn = await self._insert(connection, wanted)
         changes = [
@@ -117,7 +124,11 @@ class GroupCommit:
         ]
         await self._audit.record_many(connection, changes)
         return [
-            account if isinstance(account, ServiceError) else _same(asked, drawn[asked.draw_id])
+            HELD
+            if account is None
+            else account
+            if isinstance(account, ServiceError)
+            else _same(asked, drawn[asked.draw_id])
             for asked, account in zip(batch, reached, strict=True)
         ]
 

@@ -34,13 +34,15 @@ def body(gas: Gas, amount: float = 1, **more: object) -> dict[str, object]:
     return {"gas_account_id": gas.id, "amount": amount, "tx_id": secrets.token_hex(32), **more}
 
 
-async def test_an_account_that_is_held_keeps_no_other_waiting(bank: Bank) -> None:
+@pytest.mark.parametrize("table", ["gas_accounts", "accounts"])
+async def test_an_account_that_is_held_keeps_no_other_waiting(bank: Bank, table: str) -> None:
     held, free = Gas(bank), Gas(bank)
     holder = await asyncpg.connect(bank.dsn)
     async with client(bank) as http:
         try:
             async with holder.transaction():
-                await holder.execute("SELECT FROM gas_accounts WHERE id = $1 FOR UPDATE", held.id)
+                row = held.id if table == "gas_accounts" else held.account
+                await holder.execute(f"SELECT FROM {table} WHERE id = $1 FOR UPDATE", row)
                 waiting = [
                     asyncio.create_task(http.post(f"{held.base}/deposit", json=body(held)))
                     for _ in range(6)
@@ -111,3 +113,41 @@ async def test_many_accounts_share_one_transaction(bank: Bank) -> None:
     assert row is not None
     assert row["deposits"] == 32
     assert row["commits"] < 16
+
+
+async def test_draws_of_an_account_that_is_held_keep_no_other_waiting(bank: Bank) -> None:
+    held, free = Gas(bank), Gas(bank)
+    holder = await asyncpg.connect(bank.dsn)
+    async with client(bank) as http:
+        try:
+            async with holder.transaction():
+                await holder.execute("SELECT FROM accounts WHERE id = $1 FOR UPDATE", held.account)
+                path = f"/accounts/{held.account}/random"
+                waiting = asyncio.create_task(http.post(path, json={"length": 8}))
+                for _ in range(5):
+                    done = await http.post(f"/accounts/{free.account}/random", json={"length": 8})
+                    assert done.is_success
+                assert not waiting.done()
+        finally:
+            await holder.close()
+        answer = await waiting
+
+    assert answer.is_success
+
+
+def test_a_deposit_that_was_made_is_answered_again_however_full_the_account_is(bank: Bank) -> None:
+    gas = Gas(bank)
+    sent = {"tx_id": secrets.token_hex(32), "from_address": "a", "to_address": "b"}
+
+    first, again = (gas.deposit(50_000_000_000, **sent) for _ in range(2))
+    other = gas.deposit(50_000_000_000, tx_id=secrets.token_hex(32))
+
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    assert first.json()["transaction"]["ID"] == again.json()["transaction"]["ID"]
+
+
+@pytest.mark.parametrize("tx_id", ["0x", " 0X ", " "])
+def test_an_id_that_names_nothing_is_refused(bank: Bank, tx_id: str) -> None:
+    answer = Gas(bank).deposit(1, tx_id=tx_id)
+
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "tx_id")

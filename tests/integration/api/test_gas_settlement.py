@@ -175,7 +175,8 @@ def test_scheduled_withdrawal_starts_when_due_and_repeats_until_there_is_too_lit
         "the second one does not come",
     )
     notes = [found["Notes"] for found in gas.get("/withdrawals", **listed)]
-    assert notes == ["not repeated: insufficient funds", ""]
+    assert notes[0].startswith("not repeated: insufficient funds")
+    assert notes[1] == ""
     assert gas.figures[0] == 1
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from support.api_server import ApiProcess
 from support.fake_kubelet import NOT_READY, RUN
+from support.local_http import own_loopback
 
 if TYPE_CHECKING:
     from conftest import Scene
 
 # The fake kubelet says that the pods are there; a /8 of addresses is this machine's.
-HOST = "127.0.9.1"
+HOST = own_loopback()
 REASON = "the database's host is not known to DNS: db.nowhere.invalid:5432"
 
 

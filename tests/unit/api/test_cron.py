@@ -42,6 +42,8 @@ def test_schedule_is_due_when_its_expression_says(text: str, then: datetime) -> 
     "text",
     [
         "",
+        "\u0661 * * * *",
+        "@every \u0661s",
         "* * * *",
         "* * * * * *",
         "60 * * * *",

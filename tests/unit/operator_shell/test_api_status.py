@@ -17,7 +17,7 @@ from servicelayer_operator.api_status import parse_status
 from servicelayer_operator.observed import PodFact, UnreadyFact
 from servicelayer_operator.serving import pod_to_ask
 from servicelayer_operator.work_queue import Key
-from support.local_http import LocalHttp, send_json
+from support.local_http import LocalHttp, own_loopback, send_json
 from support.situations import NOW
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_an_answer_of_another_shape_is_a_fact_and_no_crash(raw: bytes) -> None:
     assert fact.error
 
 
-HOST = "127.0.8.1"
+HOST = own_loopback()
 POD = PodFact(name="shop-6d5f-abcde", component="api", phase="Running", address=HOST)
 PROBLEM = {
     "detail": "not ready: store, vault, http",
