@@ -4,7 +4,8 @@ Invariants: every call has a timeout; what a retry can mend (409, 429 with its R
 cut connection) is retried here with jitter before the caller hears of it; what it cannot is raised
 as one of `errors.py`. Refuses to show a request's body in an error or a log, since a body may hold
 a secret. Credentials come from the pod's service account or from the kubeconfig, and the token
-file is read again for every call that needs it, because it rotates.
+file is read again for every call that needs it, because it rotates. They are shown to the API
+server alone: no redirect is followed, since an operand behind its proxy may answer with one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import os
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
@@ -40,6 +41,7 @@ kubernetes_config: Any = config_module
 _ATTEMPTS = 6
 _CALL_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
+_PORTS = {"http": 80, "https": 443}
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
@@ -219,6 +221,8 @@ class Cluster:
             "params": query,
             "headers": {"Accept": "application/json", "Content-Type": content_type},
             "data": None if body is None else msgspec.json.encode(body),
+            # The API server's proxy passes on what an operand answers, and that may be any program.
+            "allow_redirects": False,
             "timeout": aiohttp.ClientTimeout(
                 total=timeout, sock_connect=min(timeout, _CONNECT_SECONDS)
             ),
@@ -262,7 +266,7 @@ class Cluster:
             raise UnavailableError(f"{what}: the API server cannot be reached") from error
         status = response.status
         observability.REST_CLIENT_REQUESTS.labels(str(status), method).inc()
-        if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        if status >= 300:  # noqa: PLR2004 - where HTTP's answers without what was asked for begin
             raise error_of(method, path, status, data, response.headers)
         try:
             return cast("dict[str, Any]", msgspec.json.decode(data)) if data else {}
@@ -296,14 +300,17 @@ class Cluster:
         Not the library's: that one reads the environment anew in a thread at every call, and copies
         every body before it encodes it.
         """
-        configuration = self._configuration
+        configuration, server = self._configuration, urlsplit(self.server)
+        place = (server.hostname, server.port or _PORTS[server.scheme])
 
         async def authorize(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
-            for setting in (await configuration.auth_settings()).values():
-                if setting["value"]:
-                    request.headers["Authorization"] = setting["value"]
+            # This is asked at each step of a redirect; the credential is for one server alone.
+            if (request.url.host, request.url.port) == place:
+                for setting in (await configuration.auth_settings()).values():
+                    if setting["value"]:
+                        request.headers["Authorization"] = setting["value"]
             return await handler(request)
 
         return aiohttp.ClientSession(
