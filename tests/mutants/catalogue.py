@@ -196,6 +196,12 @@ FENCES: Final = (
         f"{REAL}/test_fencing.py -k oracle_request",
     ),
     Mutant(
+        f"{API}/oracle/runners.py",
+        "return digest[:_MARK_BYTES]",
+        "return digest",
+        f"{UNIT}/test_oracle_rules.py",
+    ),
+    Mutant(
         f"{API}/gasbank/store/settlements.py",
         "WHERE id = $1 AND fencing_token = $2 FOR NO KEY UPDATE",
         "WHERE id = $1 AND $2::bigint > 0 FOR NO KEY UPDATE",
@@ -294,6 +300,24 @@ DATABASE: Final = (
         f"{UNIT}/test_commands.py",
     ),
     Mutant(
+        f"{API}/db/names.py",
+        "if failed and len(failed) == len(hosts):",
+        "if failed:",
+        f"{UNIT}/test_names.py",
+    ),
+    Mutant(
+        f"{API}/db/names.py",
+        "if lookup is None or lookup.done():",
+        "if lookup is None:",
+        f"{UNIT}/test_names.py",
+    ),
+    Mutant(
+        f"{API}/db/names.py",
+        "            lookup.cancel()\n",
+        "            pass\n",
+        f"{UNIT}/test_names.py",
+    ),
+    Mutant(
         f"{API}/db/pooler.py",
         "            return given is not None\n",
         "            return False\n",
@@ -363,6 +387,24 @@ EDGE: Final = (
 
 GROUPS: Final = (
     Mutant(
+        f"{API}/gasbank/deposits.py",
+        "        if self._database.in_ambient:",
+        "        if False:",
+        f"{REAL}/test_gasbank.py -k cannot_be_kept",
+    ),
+    Mutant(
+        f"{API}/random/commits.py",
+        "        if self._database.in_ambient:",
+        "        if False:",
+        f"{REAL}/test_random.py -k an_idempotency_key_replays",
+    ),
+    Mutant(
+        f"{API}/gasbank/deposits.py",
+        "_change(group[at], account, deposit)",
+        "_change(group[0], account, deposit)",
+        f"{REAL}/test_gas_groups.py -k many_accounts",
+    ),
+    Mutant(
         f"{API}/gasbank/store/accounts.py",
         "{'' if wait else 'SKIP LOCKED'}",
         "",
@@ -398,6 +440,24 @@ OPERATOR_OWN: Final = tuple(
             f"{PURE}/test_ownership.py",
         ),
         (
+            "ownership.py",
+            "if child.owner_uid is not None and not claims:",
+            "if child.owner_uid is not None:",
+            f"{PURE}/test_ownership.py",
+        ),
+        (
+            "ownership.py",
+            'if manifest.key.kind == "Ingress" and names.issued_secret:',
+            "if False:",
+            f"{PURE}/test_ownership.py",
+        ),
+        (
+            "observed.py",
+            "points[:_MAX_ADDRESSES]",
+            "points",
+            f"{PURE}/test_observed.py",
+        ),
+        (
             "fields.py",
             "return any(map(_is_ours, _entries(live))) and not intruders(live)",
             "return any(map(_is_ours, _entries(live)))",
@@ -408,6 +468,126 @@ OPERATOR_OWN: Final = tuple(
             '        return {"rate_limit": "off"}',
             "        return {}",
             f"{PURE}",
+        ),
+    )
+)
+
+OPERATOR_SHELL: Final = tuple(
+    Mutant(f"{OPERATOR}/{file}", before, after, f"{SHELL}/{tests}")
+    for file, before, after, tests in (
+        (
+            "cluster.py",
+            '            "allow_redirects": False,\n',
+            "",
+            "test_cluster.py",
+        ),
+        (
+            "cluster.py",
+            "if (request.url.host, request.url.port) == place:",
+            "if True:",
+            "test_cluster.py",
+        ),
+        (
+            "cluster.py",
+            "if status >= 300:",
+            "if status >= 400:",
+            "test_cluster.py",
+        ),
+        (
+            "cluster.py",
+            "        if len(content) > largest:",
+            "        if False:",
+            "test_cluster.py",
+        ),
+        (
+            "api_status.py",
+            "attempts=1, timeout=4.0, largest=_LARGEST",
+            "attempts=1, timeout=4.0",
+            "test_cluster.py",
+        ),
+        (
+            "api_status.py",
+            "        if not self._url:\n            return None\n",
+            "",
+            "test_api_status.py",
+        ),
+        (
+            "api_status.py",
+            "known[1] == pod.name and",
+            "",
+            "test_api_status.py",
+        ),
+        (
+            "api_status.py",
+            "        self._reasons.pop(key, None)\n",
+            "",
+            "test_api_status.py",
+        ),
+        (
+            "api_status.py",
+            "trust_env=False",
+            "trust_env=True",
+            "test_api_status.py",
+        ),
+        (
+            "serving.py",
+            'clean(causes.get(_STORE, ""))',
+            'causes.get(_STORE, "")',
+            "test_api_status.py",
+        ),
+        (
+            "serving.py",
+            "if why and not why.startswith(_FOLLOWS)",
+            "if why",
+            "test_api_status.py",
+        ),
+        (
+            "facts.py",
+            "if place.kind != kind.kind or version > taken",
+            "if version > taken",
+            "test_facts.py",
+        ),
+        (
+            "facts.py",
+            "if place.kind != kind.kind or version > taken",
+            "if True",
+            "test_facts.py",
+        ),
+        (
+            "facts.py",
+            "= max(_version(obj), self._gone.get(place, -1))",
+            "= _version(obj)",
+            "test_facts.py",
+        ),
+        (
+            "claims.py",
+            "AGAIN_SECONDS = 600.0",
+            "AGAIN_SECONDS = 600000.0",
+            "test_claims.py",
+        ),
+        (
+            "claims.py",
+            "        self._asked.pop(key, None)\n        self._contests.forget(key)",
+            "        self._contests.forget(key)",
+            "test_claims.py",
+        ),
+        (
+            "claims.py",
+            "        self._contests.forget(key)\n",
+            "",
+            "test_claims.py",
+        ),
+        (
+            "secret_reader.py",
+            'f"{name}:{len(value)}:"',
+            'f"{name}:"',
+            "test_secret_reader.py",
+        ),
+        (
+            "secret_reader.py",
+            "hashlib.sha256).hexdigest()[:8]",
+            "hashlib.sha256).hexdigest()",
+            "test_secret_reader.py",
         ),
     )
 )
@@ -424,4 +604,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *EDGE,
     *GROUPS,
     *OPERATOR_OWN,
+    *OPERATOR_SHELL,
 )

@@ -97,8 +97,13 @@ async def test_deposits_that_meet_have_their_own_outcomes_and_balances(bank: Ban
 async def test_many_accounts_share_one_transaction(bank: Bank) -> None:
     accounts = [Gas(bank) for _ in range(16)]
     async with client(bank) as http:
-        await asyncio.gather(
-            *(http.post(f"{gas.base}/deposit", json=body(gas)) for gas in accounts * 2)
+        answers = await asyncio.gather(
+            *(
+                http.post(
+                    f"{gas.base}/deposit", json=body(gas), headers={"x-request-id": f"meets-{turn}"}
+                )
+                for turn, gas in enumerate(accounts * 2)
+            )
         )
 
     connection = await asyncpg.connect(bank.dsn)
@@ -108,11 +113,21 @@ async def test_many_accounts_share_one_transaction(bank: Bank) -> None:
             "FROM gas_transactions WHERE gas_account_id = ANY($1::uuid[])",
             [gas.id for gas in accounts],
         )
+        entries = await connection.fetch(
+            "SELECT request_id, path, resource_id FROM audit_log "
+            "WHERE action = 'gasbank.deposit' AND request_id LIKE 'meets-%'"
+        )
     finally:
         await connection.close()
     assert row is not None
     assert row["deposits"] == 32
     assert row["commits"] < 16
+    # Each has an entry of its own, about its own request.
+    assert {tuple(entry) for entry in entries} == {
+        (f"meets-{turn}", f"{gas.base}/deposit", answers[turn].json()["transaction"]["ID"])
+        for turn, gas in enumerate(accounts * 2)
+    }
+    assert len(entries) == 32
 
 
 async def test_draws_of_an_account_that_is_held_keep_no_other_waiting(bank: Bank) -> None:

@@ -208,6 +208,24 @@ def test_deposit_with_an_idempotency_key_is_made_once_with_its_answer(bank: Bank
     assert gas.figures[0] == 3
 
 
+def test_deposit_whose_answer_cannot_be_kept_is_not_made(bank: Bank) -> None:
+    """Without one transaction for both, the same request would be credited twice."""
+    gas = Gas(bank)
+    sent = {"gas_account_id": gas.id, "amount": 3}
+    headers = {"idempotency-key": f"u-{gas.id}"}
+
+    run_sql(bank.dsn, "ALTER TABLE request_replies ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+    try:
+        failed = bank.http.post(f"{gas.base}/deposit", json=sent, headers=headers)
+    finally:
+        run_sql(bank.dsn, "ALTER TABLE request_replies DROP CONSTRAINT full_up")
+    assert failed.status_code == 500
+    assert gas.figures[0] == 0
+
+    assert bank.http.post(f"{gas.base}/deposit", json=sent, headers=headers).status_code == 200
+    assert gas.figures[0] == 3
+
+
 def test_withdrawal_withholds_and_cancelling_gives_back_once(bank: Bank) -> None:
     gas = Gas(bank)
     gas.deposit(10)

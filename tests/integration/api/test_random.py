@@ -141,6 +141,10 @@ def test_an_idempotency_key_replays_the_draw_and_a_refusal_leaves_none(
     other = {"Idempotency-Key": "another-one"}
     assert client.post(f"/accounts/{account}/random", json={"length": -1}, headers=other).is_error
     assert len(rows(database_url, "SELECT 1 FROM random_draws")) == 1
+    # Draw and answer are of one transaction: where one cannot be kept, the other is not made.
+    rows(database_url, "ALTER TABLE request_replies ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+    assert client.post(f"/accounts/{account}/random", json={"length": 8}, headers=other).is_error
+    assert len(rows(database_url, "SELECT 1 FROM random_draws")) == 1
 
 
 def test_with_a_client_seed_the_verifiable_output_is_in_the_answer(client: httpx.Client) -> None:

@@ -359,6 +359,8 @@ def test_runners_show_one_of_the_tokens_when_there_are_some() -> None:
         with pytest.raises(RunnerTokenRequired):
             tokens.identify(shown)
     assert tokens.identify(["one"]) != tokens.identify(["two"])
+    # It is kept with the request: enough to tell runners apart, too little to find a token by.
+    assert len(tokens.identify(["one"]) or b"") == 4
     assert RunnerTokens(" , ").identify(["one"]) is None
 
 

@@ -277,6 +277,13 @@ def test_an_ingress_is_read() -> None:
     )
 
 
+def test_of_many_addresses_the_first_are_kept() -> None:
+    points = [{"ip": f"203.0.113.{number}"} for number in range(200)]
+    obj = {"metadata": {}, "status": {"loadBalancer": {"ingress": points}}}
+
+    assert observe_ingress(obj).addresses == tuple(point["ip"] for point in points[:16])
+
+
 def test_a_secret_gives_the_names_of_its_filled_keys_and_no_value() -> None:
     fact = observe_secret({"metadata": {"name": "s"}, "data": {"A": "Y2FuYXJ5", "B": ""}})
 

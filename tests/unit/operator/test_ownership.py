@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from servicelayer_operator.manifests.names import names_of
 from servicelayer_operator.observed import observe_child
-from servicelayer_operator.ownership import judge
+from servicelayer_operator.ownership import companions, judge
 from servicelayer_operator.resource import Metadata
+from support.situations import EMBEDDED, desired_of, find, layer
 
 ME = Metadata(name="shop", namespace="trade", uid="u-shop")
 LABELS = {
@@ -66,6 +68,21 @@ def test_what_is_kept_is_known_by_its_labels(kind: str) -> None:
     assert judge(observe_child({**body, "metadata": {"name": "kept"}}), ME) is not None
 
 
+def test_a_claim_that_its_stateful_set_controls_is_still_known_by_its_labels() -> None:
+    """Kubernetes writes that owner where a claim is to go with its StatefulSet."""
+    meta = {
+        "name": "data-shop-postgres-0",
+        "labels": LABELS,
+        "ownerReferences": owner("shop-postgres", "u-set", "StatefulSet"),
+    }
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}
+
+    assert judge(observe_child(body), ME) is None
+    found = judge(observe_child({**body, "metadata": {**meta, "labels": OTHERS}}), ME)
+    assert found is not None
+    assert found.reason == "NameConflict"
+
+
 def test_only_the_child_of_a_deleted_resource_of_the_same_name_goes_by_itself() -> None:
     def passing(name: str) -> bool:
         meta = {"name": "shop", "ownerReferences": owner(name, "u-gone")}
@@ -74,3 +91,24 @@ def test_only_the_child_of_a_deleted_resource_of_the_same_name_goes_by_itself() 
         return found.passing
 
     assert (passing("shop"), passing("other")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("tls", "names"),
+    [
+        ({"issuerRef": {"name": "ca", "kind": "Issuer"}}, ["shop-tls"]),
+        ({"secretName": "brought"}, []),
+    ],
+)
+def test_what_other_controllers_write_for_us_is_looked_up_too(
+    tls: dict[str, Any], names: list[str]
+) -> None:
+    expose = {"mode": "Ingress", "host": "shop.example.com", "tls": tls}
+    resource = layer({**EMBEDDED, "expose": {**expose, "ingress": {"className": "nginx"}}})
+    desired = desired_of(resource)
+
+    def beside(kind: str) -> list[str]:
+        return [str(key) for key in companions(find(desired, kind), names_of(resource))]
+
+    assert beside("Ingress") == [f"Secret/{name}" for name in names]
+    assert beside("StatefulSet") == ["PersistentVolumeClaim/data-shop-postgres-0"]

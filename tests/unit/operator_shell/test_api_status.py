@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import threading
 import time
 from datetime import timedelta
@@ -195,7 +196,72 @@ async def test_a_pod_says_why_it_is_not_ready_bounded_and_without_credentials() 
     assert told.why.startswith(f"store: {told.store}; vault: postgres://***db/x [2J xxx")
     assert told.store == "DNS does not answer for the database's host: db:5432"
     assert len(told.why) <= 300
-    assert "waiting for" not in told.why
+
+
+async def test_what_waits_for_another_module_and_credentials_are_not_repeated() -> None:
+    reasons = {
+        "store": "no answer from postgres://u:hidden@db/x\x1b[2J",
+        "http": "waiting for dependencies: store",
+    }
+    body = {"detail": "not ready: store, http", "modules": reasons}
+
+    told = await ask(lambda request: send_json(request, 503, body))
+
+    assert told is not None
+    assert told.store == "no answer from postgres://***db/x [2J"
+    assert told.why == f"store: {told.store}"
+
+
+async def test_a_reason_is_remembered_for_a_while_of_one_pod_until_it_is_forgotten() -> None:
+    asked: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        send_json(request, 503, PROBLEM)
+
+    key, other = Key("trade", "shop"), msgspec.structs.replace(POD, name="another")
+    with LocalHttp(answer, (HOST, 8081)):
+        probe = api_status.ApiProbe(cast("Any", None), "http://127.0.0.1:1", lambda: 0.0)
+        first = await probe.ask_pod(key, POD, max_age=60)
+        assert await probe.ask_pod(key, POD, max_age=60) == first
+        assert len(asked) == 1
+        told = await probe.ask_pod(key, other, max_age=60)
+        assert told is not None
+        assert told.pod == "another"
+        probe.forget(key)
+        await probe.ask_pod(key, other, max_age=60)
+        await probe.close()
+    assert len(asked) == 3
+
+
+async def test_pods_are_asked_directly_in_a_cluster_alone() -> None:
+    asked: list[str] = []
+    with LocalHttp(lambda request: asked.append(request.path), (HOST, 8081)):
+        probe = api_status.ApiProbe(cast("Any", None), "", time.monotonic)
+        assert await probe.ask_pod(Key("trade", "shop"), POD, max_age=0) is None
+        await probe.close()
+    assert asked == []
+
+
+async def test_no_proxy_of_the_environment_is_shown_a_token(
+    operand: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str | None] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        shown.append(request.headers["Authorization"])
+        send_json(request, 502, {})
+
+    with LocalHttp(answer) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        url = f"http://127.0.0.1:{operand.server_port}/good"
+        probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
+        fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+        await probe.close()
+    assert (shown, fact.store_ready) == ([], True)
 
 
 @pytest.mark.parametrize(

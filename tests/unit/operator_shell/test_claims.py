@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from servicelayer_operator.claims import AGAIN_SECONDS, HOLD_SECONDS, Claims, Standing
+from servicelayer_operator.claims import Claims, Standing
 from servicelayer_operator.work_queue import Key
 
 SHOP = Key("trade", "shop")
 ONE, TWO = "system/operator", "trade/operator"
+# As promised: who is gone is followed within half a minute, who refused is asked again after ten.
+HOLD_SECONDS = 30.0
+AGAIN_SECONDS = 600.0
 
 
 class Clock:
@@ -84,3 +87,16 @@ def test_a_resource_that_was_made_anew_is_met_anew(clock: Clock) -> None:
     assert claims.stand(SHOP, "") is Standing.SERVE
     claims.forget(SHOP)
     assert claims.stand(SHOP, ONE) is Standing.CLAIM
+
+
+def test_what_was_asked_for_and_lost_is_forgotten_with_the_resource(clock: Clock) -> None:
+    claims = Claims(TWO, clock)
+    assert claims.stand(SHOP, ONE) is Standing.CLAIM
+    claims.forget(SHOP)
+    assert claims.stand(SHOP, "") is Standing.SERVE
+    stood = [claims.stand(SHOP, ONE) for _ in range(20)]
+    assert stood[0] is Standing.SERVE
+    assert stood[-1] is Standing.CONTESTED
+    claims.forget(SHOP)
+    assert claims.stand(SHOP, "") is Standing.SERVE
+    assert claims.stand(SHOP, ONE) is Standing.SERVE

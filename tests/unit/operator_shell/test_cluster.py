@@ -119,7 +119,7 @@ async def test_an_answer_of_others_is_read_to_its_limit(size: int) -> None:
 
 async def test_a_readiness_through_the_proxy_is_bounded_and_no_redirect_is_one() -> None:
     """Any program may stand behind the proxy: it is not ready because it answers at length."""
-    for answer in (lambda request: send(request, 200, b" " * 300_000), redirect_to):
+    for answer in (lambda request: send(request, 200, b"{}" + b" " * 300_000), redirect_to):
         with LocalHttp(empty) as stranger:
             played = redirect_to(stranger) if answer is redirect_to else answer
             with LocalHttp(played) as server:

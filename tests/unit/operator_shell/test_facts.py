@@ -161,3 +161,20 @@ def test_what_went_before_its_making_was_known_is_not_brought_back(facts: FactSt
     assert facts.remove(child(7)) is None
     assert facts.record(child(6)) is None
     assert facts.child("trade", KEY) is None
+
+
+def test_a_late_word_of_an_earlier_deletion_takes_nothing_back(facts: FactStore) -> None:
+    assert facts.remove(child(7)) is None
+    assert facts.remove(child(5)) is None
+    assert facts.record(child(6)) is None
+
+
+def test_what_went_is_remembered_until_its_own_kind_is_swept(facts: FactStore) -> None:
+    assert facts.remove(child(7)) is None
+    facts.sweep(POD, None, [], "9")
+    assert facts.record(child(6)) is None
+    facts.sweep(CONFIG_MAP, None, [], "6")
+    assert facts.record(child(6)) is None
+    # Nothing is kept for ever: after a list of its kind that is younger it is forgotten.
+    facts.sweep(CONFIG_MAP, None, [], "9")
+    assert facts.record(child(6)) == SHOP

@@ -101,6 +101,26 @@ async def test_the_fingerprint_follows_the_values_and_the_key(
     assert (await view(reader)).fingerprint(KEY) == first != moved
 
 
+async def test_what_moves_from_one_value_into_the_next_is_another_fingerprint(
+    reader: SecretReader, secrets: Secrets
+) -> None:
+    secrets.live = body(1, A="1B:2", B="3")
+    first = (await view(reader)).fingerprint(KEY)
+    secrets.live = body(2, A="1", B="2B:3")
+    assert (await view(reader)).fingerprint(KEY) != first
+
+
+async def test_of_the_encryption_key_eight_digits_are_told(
+    reader: SecretReader, secrets: Secrets
+) -> None:
+    secrets.live = body(1, SECRET_ENCRYPTION_KEY="canary")
+    told = (await view(reader)).key_fingerprint()
+    assert len(told) == 8
+    assert set(told) <= set("0123456789abcdef")
+    secrets.live = body(2, A="1")
+    assert (await view(reader)).key_fingerprint() == ""
+
+
 async def test_the_administrators_password_is_no_reason_to_roll_the_pods(
     reader: SecretReader, secrets: Secrets
 ) -> None:
