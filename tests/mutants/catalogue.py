@@ -130,6 +130,18 @@ CREDENTIALS: Final = (
         f"{UNIT}/test_authenticator.py",
     ),
     Mutant(
+        f"{API}/api_keys/service.py",
+        "and (expires is None or now < expires)",
+        "",
+        f"{REAL}/test_api_keys.py -k another_replica",
+    ),
+    Mutant(
+        f"{API}/api_keys/service.py",
+        "_TRUST_SECONDS: Final = 5.0",
+        "_TRUST_SECONDS: Final = 5000.0",
+        f"{REAL}/test_api_keys.py -k another_replica",
+    ),
+    Mutant(
         f"{API}/gasbank/approvals.py",
         "    if not approver.person:\n        raise ApproverUnknown",
         "    if False:\n        raise ApproverUnknown",
@@ -388,6 +400,12 @@ EDGE: Final = (
 GROUPS: Final = (
     Mutant(
         f"{API}/gasbank/deposits.py",
+        "            if len(group) == 1 or isinstance(exc, Unavailable):\n",
+        "            if True:\n",
+        f"{REAL}/test_gas_groups.py -k foresaw",
+    ),
+    Mutant(
+        f"{API}/gasbank/deposits.py",
         "        if self._database.in_ambient:",
         "        if False:",
         f"{REAL}/test_gasbank.py -k cannot_be_kept",
@@ -450,6 +468,12 @@ OPERATOR_OWN: Final = tuple(
             'if manifest.key.kind == "Ingress" and names.issued_secret:',
             "if False:",
             f"{PURE}/test_ownership.py",
+        ),
+        (
+            "reconcile.py",
+            "            return HOLD_SECONDS\n",
+            "            return None\n",
+            "tests/integration/operator/test_two_operators.py -k taken_over",
         ),
         (
             "observed.py",

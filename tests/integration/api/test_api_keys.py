@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pytest
 
+from servicelayer_api.api_keys.service import ApiKeys
+from servicelayer_api.clock import FixedClock
+from servicelayer_api.db import Database
+from servicelayer_api.errors import Unauthenticated
+from support.api_server import running_api
 from support.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
+
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -117,6 +126,37 @@ def test_a_key_expires_by_itself_and_a_rotation_gives_it_the_same_life_again(
     late = client.post(f"{keys}/{short['id']}/rotate", json={"overlap_seconds": 60})
     assert (late.status_code, late.json()["code"]) == (409, "api-key-replaced")
     assert rotated["expires_at"] > long["expires_at"]
+
+
+class _Accounts:
+    """Where a replica hears of its own accounts that were closed: of none here."""
+
+    def when_closed(self, _tell: object) -> None:
+        """Tell nothing."""
+
+
+async def test_another_replica_trusts_a_key_for_seconds_and_never_past_its_end(
+    database_url: str, tmp_path: Path
+) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    database = Database(database_url)
+    await database.open()
+    replica = ApiKeys(database, clock, cast("Any", None), cast("Any", _Accounts()))
+    try:
+        with running_api(database_url, tmp_path) as api, api.client() as one:
+            keys = f"/accounts/{one.post('/accounts', json={'owner': 'o'}).json()['ID']}/api-keys"
+            revoked, short = make(one, keys), make(one, keys, expires_in_seconds=3600)
+            assert await replica.find_credential(revoked["key"]) is not None
+            one.delete(f"{keys}/{revoked['id']}").raise_for_status()
+        clock.advance(timedelta(seconds=5))
+        assert await replica.find_credential(revoked["key"]) is None
+        clock.advance(datetime.fromisoformat(short["expires_at"]) - clock.now() - SECOND)
+        assert await replica.find_credential(short["key"]) is not None
+        clock.advance(SECOND)
+        with pytest.raises(Unauthenticated, match="expired"):
+            await replica.find_credential(short["key"])
+    finally:
+        await database.close()
 
 
 def test_the_last_use_shows_up_by_itself(client: httpx.Client, keys: str) -> None:

@@ -166,3 +166,22 @@ def test_an_id_that_names_nothing_is_refused(bank: Bank, tx_id: str) -> None:
     answer = Gas(bank).deposit(1, tx_id=tx_id)
 
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "tx_id")
+
+
+async def test_one_that_nobody_foresaw_fails_alone(bank: Bank) -> None:
+    accounts = [Gas(bank) for _ in range(8)]
+    connection = await asyncpg.connect(bank.dsn)
+    unlucky = "CHECK (blockchain_tx_id <> 'unlucky') NOT VALID"
+    await connection.execute(f"ALTER TABLE gas_transactions ADD CONSTRAINT unlucky {unlucky}")
+    try:
+        async with client(bank) as http:
+            answers = await asyncio.gather(
+                *(http.post(f"{gas.base}/deposit", json=body(gas)) for gas in accounts),
+                http.post(f"{accounts[0].base}/deposit", json=body(accounts[0], tx_id="unlucky")),
+            )
+    finally:
+        await connection.execute("ALTER TABLE gas_transactions DROP CONSTRAINT unlucky")
+        await connection.close()
+
+    assert [answer.status_code for answer in answers] == [200] * 8 + [500]
+    assert [gas.figures[0] for gas in accounts] == [1] * 8

@@ -141,3 +141,22 @@ def test_a_second_operator_tells_it_at_once_and_leaves_the_first_one_s_objects(
     touched = {write.split(" ")[1].split("/")[0] for write in scene.writes()[writes:]}
     assert touched == {"events", "servicelayers"}
     assert scene.condition("Ready")[0] == "True"
+
+
+@pytest.mark.timeout(240)
+def test_what_an_operator_that_is_gone_served_is_taken_over_by_itself(scene: Scene) -> None:
+    first = scene.started(LEASE_NAME="first")
+    scene.create()
+    scene.until_ready()
+    scene.until_idle()
+    first.kill()
+    scene.edit({"api": {"replicas": 3}})
+    scene.started(LEASE_NAME="second")
+    scene.until("asked for", lambda: scene.status()["servedBy"] == "default/second", 20)
+    # It waits first, since a living operator would take its mark back; nothing else wakes it then.
+    assert scene.children("Deployment")["shop"]["spec"]["replicas"] == 2
+    scene.until(
+        "taken over",
+        lambda: scene.children("Deployment")["shop"]["spec"]["replicas"] == 3,
+        60,
+    )
