@@ -549,6 +549,18 @@ OPERATOR_SHELL: Final = tuple(
         ),
         (
             "api_status.py",
+            "follow_redirects=False",
+            "follow_redirects=True",
+            "test_api_status.py",
+        ),
+        (
+            "api_status.py",
+            "known[1] == pod.name and self._clock() - known[0] < max_age",
+            "known[1] == pod.name",
+            "test_api_status.py",
+        ),
+        (
+            "api_status.py",
             "trust_env=False",
             "trust_env=True",
             "test_api_status.py",

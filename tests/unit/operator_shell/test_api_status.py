@@ -230,8 +230,30 @@ async def test_a_reason_is_remembered_for_a_while_of_one_pod_until_it_is_forgott
         assert told.pod == "another"
         probe.forget(key)
         await probe.ask_pod(key, other, max_age=60)
+        assert len(asked) == 3
+        await probe.ask_pod(key, other, max_age=0)
         await probe.close()
-    assert len(asked) == 3
+    assert len(asked) == 4
+
+
+async def test_an_api_leads_the_operator_nowhere_else() -> None:
+    asked: list[str] = []
+
+    def redirect(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", f"http://127.0.0.1:{stranger.port}/")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    with (
+        LocalHttp(lambda request: asked.append(request.path)) as stranger,
+        LocalHttp(redirect) as it,
+    ):
+        url = f"http://127.0.0.1:{it.port}"
+        probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
+        fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+        await probe.close()
+    assert (asked, fact.error) == ([], "/system/status answered 302")
 
 
 async def test_pods_are_asked_directly_in_a_cluster_alone() -> None:
