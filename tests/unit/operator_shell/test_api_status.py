@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import os
 import threading
 import time
 from datetime import timedelta
