@@ -399,6 +399,36 @@ EDGE: Final = (
 
 GROUPS: Final = (
     Mutant(
+        f"{API}/accounts/store.py",
+        "{'' if wait else 'SKIP LOCKED'}",
+        "",
+        f"{REAL}/test_gas_groups.py",
+    ),
+    Mutant(
+        f"{API}/connections.py",
+        "        if self._phase is _Phase.HEAD:\n            super().on_header",
+        "        if True:\n            super().on_header",
+        f"{REAL}/test_hostile_clients.py -k trailers",
+    ),
+    Mutant(
+        f"{API}/connections.py",
+        "and self._framing_bytes > _MAX_FRAMING_BYTES",
+        "and False",
+        f"{REAL}/test_hostile_clients.py -k trailers",
+    ),
+    Mutant(
+        f"{API}/web/idempotency.py",
+        "return parse_id(parts[_ACCOUNT]) in principal.bounds",
+        "return True",
+        f"{REAL}/test_credential_chain.py -k sent_again",
+    ),
+    Mutant(
+        f"{API}/gasbank/store/settlements.py",
+        "AND schedule_at <= clock_timestamp() AND {_MAY_GO} ",
+        "AND schedule_at <= clock_timestamp() ",
+        f"{REAL}/test_gas_settlement.py -k suspended",
+    ),
+    Mutant(
         f"{API}/gasbank/deposits.py",
         "            if len(group) == 1 or isinstance(exc, Unavailable):\n",
         "            if True:\n",
@@ -430,7 +460,7 @@ GROUPS: Final = (
     ),
     Mutant(
         f"{API}/gasbank/deposits.py",
-        "                and found[asked.gas_account_id].account_id == account.id\n",
+        "                and found[group[at].gas_account_id].account_id == owner\n",
         "",
         f"{REAL}/test_gas_groups.py",
     ),

@@ -37,6 +37,9 @@ def parse_dsn(dsn: str) -> str | None:
         f"a port is not a number from 1 to {_HIGHEST_PORT}": not all(
             port is None or 0 < port <= _HIGHEST_PORT for _, port in hosts
         ),
+        "a character of its user or password must be percent-encoded": "@" in parts.path
+        or "@" in parts.fragment
+        or ("@" in parts.query and "@" not in parts.netloc),
         "it names no host": not all(host for host, _ in hosts) and "host" not in query,
         "it names no database": not parts.path.strip("/")
         and not ({"dbname", "database"} & query.keys()),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from servicelayer_api.system.models import (
     Api,
     Descriptor,
@@ -28,10 +30,22 @@ _KINDS = (
 )
 _BUS = ("event", "data", "compute")
 _BUS_WINDOW = 300
+_WAITS = "waiting for dependencies"
+_HIDDEN = "not ready; the operators of this service are told why"
 _LIFECYCLE = Api(
     name="lifecycle", surface="lifecycle", summary="Started and stopped by the program"
 )
 _READINESS = Api(name="readiness", surface="readiness", summary="Probed in the background")
+
+
+def hide(state: ModuleState) -> ModuleState:
+    """Take what names the inside out of a module's state; on which modules it waits may stay."""
+    waits = state.ready_error.startswith(_WAITS)
+    return replace(
+        state,
+        error=_HIDDEN if state.error else "",
+        ready_error=state.ready_error if waits or not state.ready_error else _HIDDEN,
+    )
 
 
 def view(state: ModuleState) -> ModuleView:
@@ -125,9 +139,7 @@ def status(
     figures = meta(states)
     slow_names = slow(states, slow_ms)
     surfaces = _group((api.surface, v.name) for v in views for api in v.apis)
-    waiting = {
-        v.name: v.ready_error for v in views if v.ready_error.startswith("waiting for dependencies")
-    }
+    waiting = {v.name: v.ready_error for v in views if v.ready_error.startswith(_WAITS)}
     fanout = {kind: {"ok": 0, "error": 0} for kind in _BUS}
     return Status(
         status="ok" if figures.not_ready == 0 else "degraded",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from servicelayer_api.clock import Clock
     from servicelayer_api.settings import Settings
     from servicelayer_api.web.modules import ModuleRegistry
+    from servicelayer_api.web.principal import Principal
     from servicelayer_api.web.store_module import Store
 
 
@@ -36,10 +37,11 @@ class SystemService:
         """List the modules with their capabilities, by layer and name."""
         return rules.descriptors(self._modules.states())
 
-    def status(self) -> Status:
-        """Give the state of all modules."""
+    def status(self, principal: Principal) -> Status:
+        """Give the state of all modules; to who is bound to a tenant without the reasons."""
+        states = self._modules.states()
         return rules.status(
-            self._modules.states(),
+            states if principal.credential.tenant is None else list(map(rules.hide, states)),
             version=self._version,
             listen_addr=str(self._settings.listen_addr),
             slow_ms=self._settings.module_slow_ms,

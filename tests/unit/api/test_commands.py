@@ -193,6 +193,22 @@ def test_a_usable_database_address_is_taken(dsn: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgres://user:1234/secret@host/d",
+        "postgres://user:12#secret@host/d",
+        "postgres://user:12?secret@host/d",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_refused_and_not_repeated(dsn: str) -> None:
+    fault = parse_dsn(dsn)
+
+    assert fault is not None
+    assert "percent-encoded" in fault
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
     ("dsn", "target"),
     [
         ("postgres://u@h1:5432,h2:5432/d", "read-write"),
