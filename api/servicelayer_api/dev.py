@@ -98,7 +98,8 @@ def _only_one(folder: Path) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise _Taken(
-                f"{folder} is in use by another run; give this one a --data of its own"
+                f"{folder} is in use by another run; give this one a folder and a port of "
+                f"its own: servicelayer-api dev --data {folder}-2 --addr 127.0.0.1:8090"
             ) from None
         yield
 

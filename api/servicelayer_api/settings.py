@@ -114,7 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Duration, Meta(gt=0, description="How long a login token is valid")
     ] = 86400.0
     auth_max_failures: Annotated[
-        int, Meta(ge=1, description="Failed logins of one name or address before it is locked out")
+        int,
+        Meta(ge=1, description="Failed logins of one name from one address before both are locked"),
     ] = 10
     auth_lockout: Annotated[
         Duration,

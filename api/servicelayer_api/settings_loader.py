@@ -269,8 +269,15 @@ def _read_integer(text: str, field: Field) -> int:
     try:
         value = int(text)
     except ValueError:
-        raise _Refused(f"{text!r} is not a whole number") from None
+        raise _Refused(f"{text!r} is not a whole number{_unit(field)}") from None
     return int(_within(value, text, field))
+
+
+def _unit(field: Field) -> str:
+    """What a number counts where the name says it: who writes 24h learns what to write."""
+    unit = field.variable.rpartition("_")[2].lower()
+    unit = {"ms": "milliseconds"}.get(unit, unit)
+    return f" of {unit}" if unit in {"seconds", "milliseconds", "days", "bytes"} else ""
 
 
 def _read_number(text: str, field: Field) -> float:
@@ -279,7 +286,7 @@ def _read_number(text: str, field: Field) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise _Refused(f"{text!r} is not a number") from None
+        raise _Refused(f"{text!r} is not a number{_unit(field)}") from None
     return _within(value, text, field)
 
 

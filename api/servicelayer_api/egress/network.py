@@ -199,8 +199,14 @@ def _is_peer(connected: object, address: Address) -> bool:
 
 
 def _refusal(host: str) -> EgressRefused:
-    return EgressRefused(f"the host {host} has no public address that may be called")
+    return EgressRefused(
+        f"the host {host} has no public address that may be called; whoever runs this server "
+        "opens it with EGRESS_ALLOW"
+    )
 
 
 def _port_refusal(port: int) -> EgressRefused:
-    return EgressRefused(f"port {port} is not called on this host")
+    return EgressRefused(
+        f"port {port} is not called on this host; whoever runs this server opens it with "
+        "EGRESS_PORTS (public addresses) or EGRESS_ALLOW (this host, every port)"
+    )

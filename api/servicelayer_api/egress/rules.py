@@ -326,7 +326,10 @@ def _check_name(host: str, openings: Openings) -> None:
     labels = host.split(".")
     endings = {".".join(labels[start:]) for start in range(len(labels))}
     if len(labels) == 1 or endings & _LOCAL_NAMES:
-        raise EgressRefused("the URL's host is a name of a private network")
+        raise EgressRefused(
+            "the URL's host is a name of a private network; whoever runs this server opens it with "
+            "EGRESS_ALLOW"
+        )
 
 
 def _parse_port(text: str | None, default: int) -> int:

@@ -1,7 +1,7 @@
 """`servicelayer-api keys status | rotate`: the vault's keys from the command line.
 
-`rotate` does the work itself and prints how far it is; while a server does it, it looks on. It can
-be stopped at any point and goes on when it is called again.
+`status` writes nothing. `rotate` does the work itself and prints how far it is; while a server does
+it, it looks on. It can be stopped at any point and goes on when it is called again.
 """
 
 from __future__ import annotations
@@ -46,11 +46,14 @@ async def _run(
     arguments: argparse.Namespace, database: Database, vault: Vault, rotations: Rotations
 ) -> int:
     async with _opened(database):
-        await vault.unlock()
         if arguments.action == "status":
             async with database.snapshot() as connection:
+                new = await vault.check(connection)
                 _print_status(await rotations.status(connection))
+            if new:
+                _print(f"fingerprint {new}: set here; becomes the next version with the next start")
             return 0
+        await vault.unlock()
         async with database.transaction() as connection:
             kind = "data-keys" if arguments.data_keys else "keys"
             rotation, _ = await rotations.begin(connection, kind, _ACTOR)

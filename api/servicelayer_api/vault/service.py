@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from servicelayer_api.clock import Clock
     from servicelayer_api.db import Connection, Database
-    from servicelayer_api.vault.models import SealedColumn
+    from servicelayer_api.vault.models import KeyRow, SealedColumn
 
 _ATTEMPTS: Final = 4
 
@@ -89,18 +89,35 @@ class Vault:
         async with self._database.transaction() as connection:
             await store.lock_opening(connection)
             rows = await store.list_keys(connection)
-            verdict = rules.judge(current.fingerprint, self._keys.keys(), rows)
-            for row in rows:
-                key = self._keys.get(row.fingerprint)
-                if key is not None and not key.accepts(row.check_value):
-                    raise rules.damaged(row)
-            if verdict == "add":
+            if self._judge(current, rows) == "add":
                 version = max((row.version for row in rows), default=0) + 1
                 check_value = current.make_check_value()
                 await store.insert_key(connection, version, current.fingerprint, check_value)
                 _log.info("new key version", version=version, fingerprint=current.fingerprint)
             await self._load(connection)
         self._verified = True
+
+    async def check(self, connection: Connection) -> str:
+        """Find out the same as `unlock` and write nothing.
+
+        Returns:
+            The fingerprint of the current key if no process has started with it yet; else empty.
+
+        Raises:
+            WrongKey: The keys do not open the database; names the fingerprints.
+        """
+        if self._current is None:
+            raise WrongKey("SECRET_ENCRYPTION_KEY is not set")
+        verdict = self._judge(self._current, await store.list_keys(connection))
+        return self._current.fingerprint if verdict == "add" else ""
+
+    def _judge(self, current: KeyEncryptionKey, rows: Sequence[KeyRow]) -> rules.Verdict:
+        verdict = rules.judge(current.fingerprint, self._keys.keys(), rows)
+        for row in rows:
+            key = self._keys.get(row.fingerprint)
+            if key is not None and not key.accepts(row.check_value):
+                raise rules.damaged(row)
+        return verdict
 
     async def probe(self) -> None:
         """Tell whether the vault can be used; asks the database until it once could.

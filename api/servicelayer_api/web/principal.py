@@ -229,5 +229,5 @@ class Caller(msgspec.Struct, kw_only=True):
         """
         principal = self.require_principal()
         if principal.role is not Role.ADMIN:
-            raise AdminOnly("this needs the role admin")
+            raise AdminOnly("log in as a user with the role admin; platform tokens never have it")
         return principal

@@ -108,6 +108,7 @@ def test_a_folder_serves_one_run_at_a_time(tmp_path: Path) -> None:
 
     assert code == 1
     assert "is in use by another run" in second.output()
+    assert f"servicelayer-api dev --data {folder}-2 --addr 127.0.0.1:8090" in second.output()
 
 
 def test_the_database_does_not_outlive_a_killed_run(tmp_path: Path) -> None:

@@ -199,6 +199,25 @@ def test_the_old_key_is_needed_until_the_command_has_done_its_work(
     assert _run(database_url, "status", SECRET_ENCRYPTION_KEY_PREVIOUS="").returncode == 0
 
 
+def test_the_status_of_the_keys_writes_nothing(database_url: str) -> None:
+    old = {"SECRET_ENCRYPTION_KEY": ENCRYPTION_KEY, "SECRET_ENCRYPTION_KEY_PREVIOUS": ""}
+
+    async def used_once() -> None:
+        database, _ = await _open(database_url, OLD)
+        await database.close()
+
+    asyncio.run(used_once())
+
+    looked = _run(database_url, "status")
+    after = _run(database_url, "status", **old)
+
+    assert (looked.returncode, after.returncode) == (0, 0), looked.stderr + after.stderr
+    assert f"fingerprint {NEW.fingerprint}: set here" in looked.stdout
+    assert "key version 2" not in looked.stdout + after.stdout
+    assert "set here" not in after.stdout
+    assert _run(database_url, "status", **{**old, "SECRET_ENCRYPTION_KEY": NEW_KEY}).returncode == 2
+
+
 def test_an_admin_of_the_platform_rotates_over_http_while_secrets_are_read(
     database_url: str, tmp_path: Path
 ) -> None:

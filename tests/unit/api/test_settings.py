@@ -243,3 +243,18 @@ def test_short_tokens_are_told_by_their_place_and_not_shown() -> None:
 )
 def test_an_encryption_key_is_taken_in_each_usual_form(key: str) -> None:
     settings_checks.check_serve(_load(SECRET_ENCRYPTION_KEY=key))
+
+
+@pytest.mark.parametrize(
+    ("variable", "unit"),
+    [
+        ("ORACLE_TTL_SECONDS", " of seconds"),
+        ("MODULE_SLOW_MS", " of milliseconds"),
+        ("ORACLE_RETENTION_DAYS", " of days"),
+        ("MAX_BODY_BYTES", " of bytes"),
+        ("AUTH_MAX_FAILURES", ""),
+    ],
+)
+def test_a_refused_number_is_told_in_its_unit(variable: str, unit: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}: '24h' is not a whole number{unit}$"):
+        _load(**{variable: "24h"})
