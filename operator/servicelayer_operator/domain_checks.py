@@ -11,7 +11,7 @@ from typing import Final
 from servicelayer_operator.conditions import Situation, Verdict, bad, good, unsure
 from servicelayer_operator.failures import find_failure
 from servicelayer_operator.manifests.labels import POSTGRES, TEMPLATE_HASH
-from servicelayer_operator.manifests.names import Names, names_of
+from servicelayer_operator.manifests.names import names_of
 from servicelayer_operator.manifests.postgres import wanted_claim
 from servicelayer_operator.observed import IngressFact
 from servicelayer_operator.plan import is_key_changed, missing_keys
@@ -44,7 +44,7 @@ def check_secrets(situation: Situation) -> Verdict:
     resource, observed = situation.resource, situation.observed
     names = names_of(resource)
     if observed.lost:
-        return _lost(observed.lost[0], names)
+        return _lost(observed.lost[0], situation)
     if is_key_changed(resource, observed):
         return bad(
             "EncryptionKeyChanged", _KEY_CHANGED.format(secret=names.api_secret), stalled=True
@@ -61,7 +61,7 @@ def check_secrets(situation: Situation) -> Verdict:
     missing = missing_keys(situation.desired, observed)
     known = resource.status.get("encryptionKey")
     if known and (names.api_secret, "SECRET_ENCRYPTION_KEY") in missing:
-        return _lost(names.api_secret, names)
+        return _lost(names.api_secret, situation)
     if missing:
         told = ", ".join(f"{secret}/{key}" for secret, key in missing)
         return bad(
@@ -73,20 +73,28 @@ def check_secrets(situation: Situation) -> Verdict:
     return good("SecretsFound", "All Secrets and keys that the pods need exist.")
 
 
-def _lost(secret: str, names: Names) -> Verdict:
-    """A running pod still has the values in its environment."""
+def _lost(secret: str, situation: Situation) -> Verdict:
+    """A running pod still has the values in its environment; without one there is the backup."""
+    names, observed = names_of(situation.resource), situation.observed
     why = "what is stored can be read only with its encryption key"
     pod, fetch = f"deployment/{names.base}", "SECRET_ENCRYPTION_KEY"
+    workload = observed.postgres if secret == names.postgres else observed.deployment
     if secret == names.postgres:
         why = "the database in the volume knows only its password"
         pod, fetch = f"{names.postgres}-0", "POSTGRES_PASSWORD"
     show = f"import os; print(os.environ['{fetch}'])"
     told = f'python3 -c "{show}"' if secret != names.postgres else f"printenv {fetch}"
+    restore = "from a backup; no pod runs that still has it"
+    if workload is not None and workload.ready:
+        space = situation.resource.metadata.namespace
+        restore = (
+            "from a backup or from a pod that still runs (restart none): "
+            f"kubectl --namespace {space} exec {pod} -- {told}"
+        )
     return bad(
         "SecretLost",
-        f"Secret {secret} or its {fetch} is gone and is not made anew, because {why}. Restore it, "
-        f"from a backup or from a pod that still runs: kubectl exec {pod} -- {told}. To begin "
-        "without the data, delete this ServiceLayer and its volume claim.",
+        f"Secret {secret} or its {fetch} is gone and is not made anew, because {why}. Restore it "
+        f"{restore}. To begin without the data, delete this ServiceLayer and its volume claim.",
         stalled=True,
     )
 

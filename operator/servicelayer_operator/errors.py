@@ -86,4 +86,4 @@ class UnavailableError(ClusterError):
 
 
 class ConfigurationError(Exception):
-    """There is no way to reach a cluster from here; one line for a person."""
+    """No cluster can be reached from here, or an address is taken; one line for a person."""

@@ -9,6 +9,7 @@ ready once it has seen everything, a standby once it has seen the Lease.
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from servicelayer_operator import observability
+from servicelayer_operator.errors import ConfigurationError
 from servicelayer_operator.workers import ROUND_SECONDS
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ async def serve(health: Health, probes: Address, metrics: Address) -> list[web.A
         What to clean up in the end.
 
     Raises:
-        OSError: An address is in use.
+        ConfigurationError: An address is in use; names the setting.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -106,11 +108,22 @@ async def serve(health: Health, probes: Address, metrics: Address) -> list[web.A
     )
     metrics_app.add_routes([web.get("/metrics", scrape)])
     runners: list[web.AppRunner] = []
-    for app, address in ((probe_app, probes), (metrics_app, metrics)):
+    chosen = (("HEALTH_ADDR", probe_app, probes), ("METRICS_ADDR", metrics_app, metrics))
+    for setting, app, address in chosen:
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, address.host or None, address.port).start()
         runners.append(runner)
+        try:
+            await web.TCPSite(runner, address.host or None, address.port).start()
+        except OSError as error:
+            for started in runners:
+                await started.cleanup()
+            taken = error.errno == errno.EADDRINUSE
+            raise ConfigurationError(
+                f"{setting}: port {address.port} "
+                + ("is taken" if taken else f"cannot be listened on ({error.strerror})")
+                + f"; write another one, such as {setting}=:{address.port + 10}"
+            ) from None
     return runners
 
 

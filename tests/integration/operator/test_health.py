@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -165,3 +166,15 @@ def test_version_prints_the_version() -> None:
     done = run("version")
     assert done.returncode == 0
     assert done.stdout.startswith("servicelayer-operator ")
+
+
+@pytest.mark.parametrize("setting", ["HEALTH_ADDR", "METRICS_ADDR"])
+def test_a_taken_port_is_told_with_the_setting_to_change(scene: Scene, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        operator = scene.operator(**{setting: f"127.0.0.1:{port}"})
+        operator.start()
+        code = operator.wait_ended()
+
+    assert code == 3
+    assert f"{setting}: port {port} is taken" in scene.log.read_text()

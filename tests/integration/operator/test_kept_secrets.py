@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from conftest import Scene
 
 SECRETS = ["shop-secrets", "shop-postgres"]
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "troubleshoot.md"
 CLAIM = ("PersistentVolumeClaim", "data-shop-postgres-0")
 
 
@@ -33,7 +36,7 @@ def test_a_deleted_secret_is_told_as_lost_and_taken_back_when_restored(
     scene.until("SecretLost", lambda: scene.condition("Stalled") == ("True", "SecretLost"))
     scene.until_idle()
     assert scene.api.find(path) is None
-    assert "kubectl exec" in message(scene, "SecretsReady")
+    assert "pod that still runs" in message(scene, "SecretsReady")
     assert "SecretLost" in {
         event["reason"] for event in scene.events() if event["type"] == "Warning"
     }
@@ -44,6 +47,29 @@ def test_a_deleted_secret_is_told_as_lost_and_taken_back_when_restored(
     assert scene.children("Deployment")["shop"]["spec"]["template"] == template
     owners = scene.api.get(path)["metadata"]["ownerReferences"]
     assert [owner["name"] for owner in owners] == ["shop"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_lost_secret_is_restored_by_the_commands_of_the_page(scene: Scene, name: str) -> None:
+    scene.started()
+    scene.create()
+    scene.until_ready()
+    path = scene.child_path("Secret", name)
+    data = scene.api.get(path)["data"]
+    told = name.replace("shop", "demo")
+    _, _, block = PAGE.read_text().partition(f"\n`{told}`")[2].partition("```\n")
+    block = block.partition("```")[0]
+    keys = {key for key in data if re.search(rf"\b{key}\b", block)}
+    scene.api.delete(path)
+    scene.until("SecretLost", lambda: scene.condition("Stalled") == ("True", "SecretLost"))
+    kept = {key: data[key] for key in keys}
+    scene.api.create(path.rpartition("/")[0], {"metadata": {"name": name}, "data": kept})
+    (adopt,) = re.findall(r"servicelayer\.r3e\.network/adopt=(\S+)", block)
+    assert adopt == "neo/demo"
+    note = {"servicelayer.r3e.network/adopt": f"{scene.namespace}/shop"}
+    scene.api.patch(path, {"metadata": {"annotations": note}})
+    scene.until_ready()
+    assert scene.api.get(path)["data"] == kept
 
 
 def test_a_secret_restored_without_labels_is_known_by_its_key(scene: Scene) -> None:
