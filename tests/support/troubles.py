@@ -166,7 +166,16 @@ DATA_TROUBLES = [
         "SecretsReady",
         "SecretLost",
         True,
-        "kubectl exec deployment/shop -- python3",
+        "kubectl --namespace market exec deployment/shop -- python3",
+    ),
+    Trouble(
+        "the generated secret is lost and no pod runs",
+        EMBEDDED,
+        fixed(secrets=None, lost=("shop-secrets",), deployment=None),
+        "SecretsReady",
+        "SecretLost",
+        True,
+        "Restore it from a backup; no pod runs that still has it.",
     ),
     Trouble(
         "the embedded database's secret is lost",
@@ -175,7 +184,7 @@ DATA_TROUBLES = [
         "SecretsReady",
         "SecretLost",
         True,
-        "kubectl exec shop-postgres-0 -- printenv POSTGRES_PASSWORD",
+        "kubectl --namespace market exec shop-postgres-0 -- printenv POSTGRES_PASSWORD",
     ),
     Trouble(
         "a key of a secret is missing",
