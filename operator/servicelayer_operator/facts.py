@@ -4,7 +4,8 @@ Invariants: facts only, never whole objects and never a Secret's value; an older
 overwrites a newer one, nor does the answer to a write bring back what went since; what a watch may
 have lost (a deletion during a gap is never reported) is found by the sweep, which compares the
 cache with a LIST. An object belongs to the ServiceLayer that its instance label names, in the same
-namespace.
+namespace; of pods and EndpointSlices only those count that a controller made for our objects, for
+anybody can write labels.
 """
 
 from __future__ import annotations
@@ -188,7 +189,18 @@ class FactStore:
         """
         records = [(place, self._records[place]) for place in self._places.get(owner, ())]
         children = {record.child.key: record.child for _, record in records if record.child}
-        pods = [record.detail for _, record in records if isinstance(record.detail, PodFact)]
+        uids = {(child.key.kind, child.key.name): child.uid for child in children.values()}
+        pods = [
+            record.detail
+            for _, record in records
+            if isinstance(record.detail, PodFact) and _is_made(record.detail, owner.name, uids)
+        ]
+        slices = [
+            record.detail
+            for _, record in records
+            if isinstance(record.detail, EndpointsFact)
+            and record.detail.owner_uid == uids.get(("Service", record.detail.service))
+        ]
         by_kind = {
             (place.kind, place.name): record.detail for place, record in records if record.detail
         }
@@ -203,7 +215,7 @@ class FactStore:
             migration=job if isinstance(job, JobFact) else None,
             pods=tuple(sorted(pods, key=lambda pod: pod.name)),
             ingress=ingress if isinstance(ingress, IngressFact) else None,
-            endpoints=_endpoints(record.detail for _, record in records),
+            endpoints=_endpoints(slices),
         )
 
     def __len__(self) -> int:
@@ -219,12 +231,24 @@ class FactStore:
         return record.owner
 
 
-def _endpoints(details: Iterable[Detail]) -> dict[str, int]:
+def _is_made(pod: PodFact, name: str, uids: Mapping[tuple[str, str], str]) -> bool:
+    """Tell whether a pod was made by the controller that pods of its component have.
+
+    ReplicaSets are not watched. A Deployment names them by itself and the template's hash, and
+    Kubernetes deletes a pod whose controller is not there under the uid that the pod names.
+    """
+    if pod.component == labels.API:
+        return bool(pod.replica_set) and pod.owner == f"ReplicaSet/{name}-{pod.replica_set}"
+    of_postgres = pod.component == labels.POSTGRES
+    place = ("StatefulSet", f"{name}-postgres") if of_postgres else ("Job", pod.job)
+    return pod.owner_uid != "" and pod.owner_uid == uids.get(place)
+
+
+def _endpoints(slices: Iterable[EndpointsFact]) -> dict[str, int]:
     """Sum up the ready addresses of each Service: several slices may share one."""
     found: dict[str, int] = {}
-    for detail in details:
-        if isinstance(detail, EndpointsFact):
-            found[detail.service] = found.get(detail.service, 0) + detail.ready
+    for each in slices:
+        found[each.service] = found.get(each.service, 0) + each.ready
     return dict(sorted(found.items()))
 
 

@@ -150,6 +150,9 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
         terminated_at: When it ended.
         unschedulable: The scheduler's words when no node takes it, else None.
         address: Its IP address, empty before it has one.
+        owner: Its controller as `Kind/name`, empty when there is none.
+        owner_uid: uid of its controller.
+        replica_set: The end of its ReplicaSet's name, as the Deployment controller's label has it.
     """
 
     name: str
@@ -170,6 +173,9 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
     terminated_at: datetime | None = None
     unschedulable: str | None = None
     address: str = ""
+    owner: str = ""
+    owner_uid: str = ""
+    replica_set: str = ""
 
 
 class UnreadyFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,10 +187,11 @@ class UnreadyFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointsFact(msgspec.Struct, frozen=True, kw_only=True):
-    """One EndpointSlice: how many addresses of a Service are ready to be sent to."""
+    """One EndpointSlice: how many addresses of a Service are ready, and the Service's uid."""
 
     service: str
     ready: int = 0
+    owner_uid: str = ""
 
 
 class IngressFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +267,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         deployment: The API Deployment, None when absent.
         postgres: The embedded database, None when absent.
         migration: The Job of the wanted attempt (the one in `desired`), None when absent.
-        pods: Pods of all three components.
+        pods: Pods of all three components, each of the controller that its component has.
         ingress: None when absent.
         endpoints: How many ready addresses each Service has, by its name.
         secrets: The Secret the API pods read; None when missing.
@@ -376,7 +383,7 @@ def observe_job(obj: Mapping[str, Any]) -> JobFact:
 def observe_pod(obj: Mapping[str, Any]) -> PodFact:
     """Read a v1 Pod."""
     meta, status = part(obj, "metadata"), part(obj, "status")
-    labels = part(meta, "labels")
+    labels, owner = part(meta, "labels"), controller(meta)
     named = _CONTAINERS.get(labels.get(COMPONENT, ""), "")
     container = _named(items(status, "containerStatuses"), named)
     state = part(container, "state")
@@ -401,16 +408,21 @@ def observe_pod(obj: Mapping[str, Any]) -> PodFact:
         terminated_at=instant(ended.get("finishedAt")),
         unschedulable=_unschedulable(status),
         address=said(status, "podIP"),
+        owner=f"{owner['kind']}/{owner['name']}" if owner else "",
+        owner_uid=str(owner.get("uid", "")),
+        replica_set=str(labels.get("pod-template-hash", "")),
     )
 
 
 def observe_endpoints(obj: Mapping[str, Any]) -> EndpointsFact:
     """Read a discovery.k8s.io/v1 EndpointSlice; readiness that is not told counts as ready."""
-    labels = part(part(obj, "metadata"), "labels")
+    meta = part(obj, "metadata")
+    labels, owner = part(meta, "labels"), controller(meta)
     ready = [part(item, "conditions").get("ready") for item in items(obj, "endpoints")]
     return EndpointsFact(
         service=str(labels.get("kubernetes.io/service-name", "")),
         ready=sum(state is not False for state in ready),
+        owner_uid=str(owner.get("uid", "")),
     )
 
 

@@ -11,6 +11,7 @@ from servicelayer_operator.work_queue import Key
 
 SHOP = Key("trade", "shop")
 CONFIG_MAP = find_kind("v1", "ConfigMap")
+COMPONENT = "app.kubernetes.io/component"
 KEY = ObjectKey(api_version="v1", kind="ConfigMap", name="shop-config")
 
 
@@ -36,8 +37,14 @@ def pod(version: int, phase: str) -> dict[str, Any]:
     body = child(version)
     body["kind"] = "Pod"
     body["metadata"]["name"] = "shop-1"
+    body["metadata"]["labels"] |= {COMPONENT: "api", "pod-template-hash": "6d5f"}
+    body["metadata"]["ownerReferences"] = [controlled_by("ReplicaSet", "shop-6d5f")]
     body["status"] = {"phase": phase, "message": str(version)}
     return body
+
+
+def controlled_by(kind: str, name: str, uid: str = "u-9") -> dict[str, Any]:
+    return {"kind": kind, "name": name, "uid": uid, "controller": True}
 
 
 @pytest.fixture
@@ -124,16 +131,83 @@ def endpoint_slice(version: int, name: str, *ready: bool | None) -> dict[str, An
     body["metadata"]["labels"]["kubernetes.io/service-name"] = "shop"
     told = [{} if state is None else {"conditions": {"ready": state}} for state in ready]
     body["endpoints"] = told or None
+    body["metadata"]["ownerReferences"] = [controlled_by("Service", "shop", "u-1")]
     return body
 
 
+@pytest.fixture
+def service(facts: FactStore) -> None:
+    body = child(4)
+    body["kind"], body["metadata"]["name"] = "Service", "shop"
+    facts.record(body)
+
+
+@pytest.mark.parametrize(
+    ("component", "owners", "counts"),
+    [
+        ("api", [controlled_by("ReplicaSet", "shop-6d5f")], True),
+        ("api", [], False),
+        ("api", [controlled_by("ReplicaSet", "shop-6d5f") | {"controller": False}], False),
+        ("api", [controlled_by("ReplicaSet", "shop-7777")], False),
+        ("api", [controlled_by("ReplicaSet", "other-6d5f")], False),
+        ("api", [controlled_by("StatefulSet", "shop-postgres", "u-1")], False),
+        ("postgres", [controlled_by("StatefulSet", "shop-postgres", "u-1")], True),
+        ("postgres", [controlled_by("StatefulSet", "shop-postgres", "u-2")], False),
+        ("postgres", [], False),
+        ("migrate", [controlled_by("Job", "shop-migrate-1", "u-1")], True),
+        ("migrate", [controlled_by("Job", "shop-migrate-1", "u-2")], False),
+        ("migrate", [], False),
+        ("dashboard", [controlled_by("ReplicaSet", "shop-6d5f")], False),
+    ],
+)
+def test_a_pod_counts_only_where_its_component_s_controller_made_it(
+    facts: FactStore, component: str, owners: list[dict[str, Any]], counts: bool
+) -> None:
+    """Whoever may create pods may give them any labels."""
+    for api_version, kind, name in (
+        ("apps/v1", "StatefulSet", "shop-postgres"),
+        ("batch/v1", "Job", "shop-migrate-1"),
+    ):
+        made = child(3)
+        made["apiVersion"], made["kind"], made["metadata"]["name"] = api_version, kind, name
+        facts.record(made)
+    body = pod(5, "Running")
+    body["metadata"]["labels"] |= {
+        COMPONENT: component,
+        "batch.kubernetes.io/job-name": "shop-migrate-1",
+    }
+    body["metadata"]["ownerReferences"] = owners
+    facts.record(body)
+    assert bool(facts.observed(SHOP, None).pods) == counts
+
+
+def test_a_pod_without_the_template_s_label_is_of_no_replica_set(facts: FactStore) -> None:
+    body = pod(5, "Running")
+    del body["metadata"]["labels"]["pod-template-hash"]
+    body["metadata"]["ownerReferences"] = [controlled_by("ReplicaSet", "shop-")]
+    facts.record(body)
+    assert facts.observed(SHOP, None).pods == ()
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("owners", [[], [controlled_by("Service", "shop", "u-2")]])
+def test_a_stranger_s_slice_of_addresses_does_not_count(
+    facts: FactStore, owners: list[dict[str, Any]]
+) -> None:
+    body = endpoint_slice(5, "shop-x", True)
+    body["metadata"]["ownerReferences"] = owners
+    facts.record(body)
+    assert facts.observed(SHOP, None).endpoints == {}
+
+
+@pytest.mark.usefixtures("service")
 def test_ready_addresses_are_summed_up_over_the_slices_of_a_service(facts: FactStore) -> None:
     assert facts.record(endpoint_slice(5, "shop-a", True, False)) == SHOP
     assert facts.record(endpoint_slice(6, "shop-a", False, True)) is None
     assert facts.record(endpoint_slice(7, "shop-b", True, None)) == SHOP
     observed = facts.observed(SHOP, None)
     assert observed.endpoints == {"shop": 3}
-    assert not observed.children
+    assert [key.kind for key in observed.children] == ["Service"]
     assert facts.record(endpoint_slice(8, "shop-a")) == SHOP
     assert facts.remove(endpoint_slice(9, "shop-b")) == SHOP
     assert facts.observed(SHOP, None).endpoints == {"shop": 0}
