@@ -1,12 +1,13 @@
 """Asking the API itself how it is: GET /system/status of the operand; the only user of httpx.
 
-In a cluster the Service is asked directly, and a pod that is not ready is asked why at its listener
-for probes, where no credential is sent: its address may be another's by then. Out of a cluster a
-Service has no address, so the API server's proxy is asked instead; it drops the Authorization
-header, so that only the public /readyz can be read there, which still tells whether the database
-answers; pods are not asked. Invariants: every question has a timeout over all of it and a largest
-size, and no answer is unpacked; the token is sent and never logged; an unusable answer is a fact,
-never an exception. What is kept of it is bounded too: the operand may be any program.
+In a cluster a ready pod is asked at its own address: whoever may make Services or namespaces can
+stand at a name, and the token must not go there. A pod that is not ready is asked why at its
+listener for probes, without a credential. Out of a cluster a pod has no address that can be
+reached, so the API server's proxy is asked instead; it drops the Authorization header, so that only
+the public /readyz can be read there, which still tells whether the database answers. Invariants:
+every question has a timeout over all of it and a largest size, and no answer is unpacked; the token
+is sent and never logged; an unusable answer is a fact, never an exception. What is kept of it is
+bounded and cleaned too: the operand may be any program.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import httpx
 import msgspec
 
 from servicelayer_operator.errors import ClusterError
-from servicelayer_operator.manifests.config_map import PROBE_PORT
+from servicelayer_operator.manifests.config_map import API_PORT, PROBE_PORT
 from servicelayer_operator.observed import ApiFact, ModuleFact
 from servicelayer_operator.serving import read_readiness
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from servicelayer_operator.observed import PodFact, UnreadyFact
     from servicelayer_operator.work_queue import Key
 
-IN_CLUSTER_URL = "http://{name}.{namespace}.svc"
+IN_CLUSTER_URL = f"http://{{address}}:{API_PORT}"
 _TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 ANSWER_SECONDS = 5.0
 _LARGEST = 256 * 1024
@@ -62,12 +63,13 @@ class ApiProbe:
         await self._http.aclose()
 
     async def ask(
-        self, key: Key, token: str | None, *, max_age: float, stamp: Hashable = None
+        self, key: Key, pod: PodFact, token: str | None, *, max_age: float, stamp: Hashable = None
     ) -> ApiFact:
         """The API's state.
 
         Args:
             key: Whose API.
+            pod: The pod that answers for all.
             token: What to log in with; never logged.
             max_age: How old a remembered answer may be.
             stamp: A remembered answer is of use only under the same stamp (the pods' state).
@@ -75,7 +77,7 @@ class ApiProbe:
         known = self._answers.get(key)
         if known is not None and known[1] == stamp and self._clock() - known[0] < max_age:
             return known[2]
-        fact = await (self._direct(key, token) if self._url else self._proxied(key))
+        fact = await (self._direct(key, pod, token) if self._url else self._proxied(key))
         self._answers[key] = (self._clock(), stamp, fact)
         return fact
 
@@ -92,8 +94,7 @@ class ApiProbe:
         known = self._reasons.get(key)
         if known is not None and known[1] == pod.name and self._clock() - known[0] < max_age:
             return known[2]
-        host = f"[{pod.address}]" if ":" in pod.address else pod.address
-        answer = await self._fetch(f"http://{host}:{PROBE_PORT}", "/readyz", {})
+        answer = await self._fetch(f"http://{_host(pod)}:{PROBE_PORT}", "/readyz", {})
         unready = answer.status == HTTPStatus.SERVICE_UNAVAILABLE and not answer.error
         fact = read_readiness(pod, answer.content) if unready else None
         self._reasons[key] = (self._clock(), pod.name, fact)
@@ -104,8 +105,8 @@ class ApiProbe:
         self._answers.pop(key, None)
         self._reasons.pop(key, None)
 
-    async def _direct(self, key: Key, token: str | None) -> ApiFact:
-        base = self._url.format(name=key.name, namespace=key.namespace)
+    async def _direct(self, key: Key, pod: PodFact, token: str | None) -> ApiFact:
+        base = self._url.format(name=key.name, namespace=key.namespace, address=_host(pod))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = await self._fetch(base, "/system/status", headers)
         reachable = answer.status is not None
@@ -135,6 +136,10 @@ class ApiProbe:
         except ClusterError as error:
             return ApiFact(error=f"/readyz through the API server: {error.status or 'no answer'}")
         return ApiFact(reachable=True, store_ready=True)
+
+
+def _host(pod: PodFact) -> str:
+    return f"[{pod.address}]" if ":" in pod.address else pod.address
 
 
 class _Answer(NamedTuple):

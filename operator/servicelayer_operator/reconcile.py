@@ -34,7 +34,7 @@ from servicelayer_operator.plan import Change, Plan, build_plan
 from servicelayer_operator.refusals import refused_pods
 from servicelayer_operator.resource import InvalidResource, ServiceLayer, decode
 from servicelayer_operator.secret_keeper import SecretKeeper, SecretState
-from servicelayer_operator.serving import pod_to_ask
+from servicelayer_operator.serving import pod_to_ask, pod_to_log_in
 from servicelayer_operator.status import build_status, invalid_status, requeue_after, status_patch
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Reconciler:
         await self._applier.verify(key, desired, before.children)
         migration = next((m.key for m in desired if m.key.kind == "Job"), None)
         api, unready = await asyncio.gather(
-            self._ask_api(key, before, api_secret, ready=ready), self._ask_pod(key, before)
+            self._ask_api(resource, key, before, api_secret), self._ask_pod(key, before)
         )
         observed = msgspec.structs.replace(
             runtime.facts.observed(key, migration),
@@ -206,7 +206,7 @@ class Reconciler:
         return _Gathered(desired=desired, observed=observed, migration=migration)
 
     async def _secret(self, key: Key, name: str, *, ready: bool) -> SecretView:
-        child = self._runtime.facts.child(key.namespace, _secret_key(name))
+        child = self._runtime.facts.child(key.namespace, _core_key("Secret", name))
         return await self._runtime.secrets.read(
             key.namespace,
             name,
@@ -215,16 +215,24 @@ class Reconciler:
         )
 
     async def _ask_api(
-        self, key: Key, before: Observed, secret: SecretView, *, ready: bool
+        self, resource: ServiceLayer, key: Key, before: Observed, secret: SecretView
     ) -> ApiFact | None:
-        """Ask the API how it is, if there is a pod that could answer."""
+        """Ask the API how it is, if it has a pod that could answer, and its Service is its own.
+
+        Without API_URL the pod itself is asked. Other ways may lead through the Service's name.
+        """
         deployment = before.deployment
-        if deployment is None or not deployment.replicas:
+        service = before.children.get(_core_key("Service", key.name))
+        if deployment is None or service is None or service.owner_uid != resource.metadata.uid:
+            return None
+        pod = pod_to_log_in(before.pods, deployment.template)
+        if pod is None:
             return None
         return await self._runtime.probe.ask(
             key,
+            pod,
             secret.token(),
-            max_age=_API_AGE_READY if ready else _API_AGE_UNREADY,
+            max_age=_API_AGE_READY if _is_ready(resource.status) else _API_AGE_UNREADY,
             stamp=(deployment.ready, deployment.updated, deployment.template),
         )
 
@@ -375,8 +383,8 @@ class Reconciler:
         return (self._runtime.now() - when).total_seconds() < _TRY_UNKEPT_AFTER
 
 
-def _secret_key(name: str) -> ObjectKey:
-    return ObjectKey(api_version="v1", kind="Secret", name=name)
+def _core_key(kind: str, name: str) -> ObjectKey:
+    return ObjectKey(api_version="v1", kind=kind, name=name)
 
 
 def _usable(secret: SecretView, kept: SecretState) -> SecretFact | None:

@@ -1,4 +1,4 @@
-"""What serves and what does not yet: a pod's own word why it is not ready. Pure.
+"""What serves and what does not yet: which pod to ask, and its own word why it is not ready. Pure.
 
 The invariant: what a pod says is bounded and cleaned before it is a fact, for a pod may be any
 program; it explains a verdict and never makes one.
@@ -37,6 +37,16 @@ def pod_to_ask(pods: Sequence[PodFact], template: str) -> PodFact | None:
         and pod.template in {"", template}
     ]
     return min(waiting, key=lambda pod: (str(pod.created), pod.name), default=None)
+
+
+def pod_to_log_in(pods: Sequence[PodFact], template: str) -> PodFact | None:
+    """Return a ready API pod, a new one if there is one; None when none is ready."""
+    ready = [
+        pod
+        for pod in pods
+        if pod.component == API and pod.ready and pod.address and not pod.deleting
+    ]
+    return min(ready, key=lambda pod: (pod.template != template, pod.name), default=None)
 
 
 def read_readiness(pod: PodFact, content: bytes) -> UnreadyFact | None:

@@ -48,8 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         watch_stall_seconds: How long a watch may be silent before liveness fails.
         api_qps: The most calls a second to the API server; 0 for no limit of its own, since the
             server has priority and fairness, and its 429 is honoured.
-        api_url: Pattern of the operand's base URL with `{name}` and `{namespace}`; empty for the
-            Service inside the cluster, and for the API server's proxy outside of it.
+        api_url: Pattern of the operand's base URL with `{name}`, `{namespace}` and the `{address}`
+            of one of its pods; empty for that address inside the cluster, and for the API server's
+            proxy outside of it. The platform token is sent there.
     """
 
     watch_namespaces: tuple[str, ...] = ()
@@ -180,10 +181,11 @@ class _Reader:
     def pattern(self, name: str, default: str) -> str:
         raw = self._env.get(name, "").strip().rstrip("/") or default
         try:
-            raw.format(name="name", namespace="namespace")
+            raw.format(name="name", namespace="namespace", address="address")
         except (KeyError, IndexError, ValueError):
             raise SettingsError(
-                f"{name}: {raw!r} may hold {{name}} and {{namespace}}, and no other braces"
+                f"{name}: {raw!r} may hold {{name}}, {{namespace}} and {{address}}, and no other "
+                "braces"
             ) from None
         return raw
 

@@ -15,7 +15,8 @@ from servicelayer_operator.resource import ServiceLayer
 
 CONFIG_DIRECTORY: Final = "/app/configs"
 CONFIG_FILE: Final = "config.yaml"
-LISTEN_ADDR: Final = ":8080"
+API_PORT: Final = 8080
+LISTEN_ADDR: Final = f":{API_PORT}"
 PROBE_PORT: Final = 8081
 PROBE_ADDR: Final = f":{PROBE_PORT}"
 PRIVATE_NETWORKS: Final = (

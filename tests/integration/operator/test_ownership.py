@@ -201,3 +201,40 @@ def test_names_of_kubernetes_are_refused(scene: Scene, name: str) -> None:
         scene.create(name)
     assert scene.api.find(scene.path(name)) is None
     assert scene.api.get(f"{CORE}/namespaces/default/services/kubernetes")
+
+
+@pytest.mark.timeout(180)
+def test_the_platform_token_is_not_sent_where_a_stranger_has_the_service_s_name(
+    scene: Scene,
+) -> None:
+    process = scene.started()
+    scene.create()
+    scene.until_ready()
+    process.kill()
+    path = scene.child_path("Service", "shop")
+    scene.api.delete(path)
+    scene.until("gone", lambda: scene.api.find(path) is None)
+    elsewhere = {"type": "ExternalName", "externalName": "elsewhere.example.org"}
+    scene.api.create(path.rpartition("/")[0], {"metadata": {"name": "shop"}, "spec": elsewhere})
+    scene.operand.tokens.clear()
+    scene.started()
+    # The API is asked before the verdict of the same round is told.
+    scene.until("told", lambda: scene.condition("Ready") == ("False", "NameTaken"), 60)
+    assert scene.operand.tokens == {}
+    assert scene.api.get(path)["spec"]["type"] == "ExternalName"
+
+
+@pytest.mark.timeout(180)
+def test_the_platform_token_is_shown_to_pods_of_the_deployment_alone(scene: Scene) -> None:
+    scene.started(API_URL=f"http://127.0.0.1:{scene.operand.port}/{{address}}")
+    scene.create()
+    scene.until_ready()
+    scene.until("asked", lambda: scene.status().get("modules"))
+    pods = scene.api.items(f"{CORE}/namespaces/{scene.namespace}/pods")
+    owned = {
+        pod["status"]["podIP"]
+        for pod in pods
+        if pod["metadata"].get("ownerReferences", [{}])[0].get("kind") == "ReplicaSet"
+    }
+    assert scene.operand.tokens
+    assert set(scene.operand.tokens) <= owned

@@ -15,7 +15,7 @@ import pytest
 from servicelayer_operator import api_status
 from servicelayer_operator.api_status import parse_status
 from servicelayer_operator.observed import PodFact, UnreadyFact
-from servicelayer_operator.serving import pod_to_ask
+from servicelayer_operator.serving import pod_to_ask, pod_to_log_in
 from servicelayer_operator.work_queue import Key
 from support.local_http import LocalHttp, own_loopback, send_json
 from support.situations import NOW
@@ -131,7 +131,7 @@ async def test_an_answer_is_bounded_in_size_and_time_and_never_unpacked(
     monkeypatch.setattr(api_status, "ANSWER_SECONDS", 0.5 if way == "drip" else 5.0)
     url = f"http://127.0.0.1:{operand.server_port}/{way}"
     probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
-    fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+    fact = await probe.ask(Key("trade", "shop"), POD, "token", max_age=0)
     await probe.close()
     assert (fact.error, fact.store_ready) == (error, True if way == "good" else None)
     assert operand.asked == ["identity"]  # type: ignore[attr-defined]
@@ -333,3 +333,40 @@ def test_of_the_new_pods_the_one_that_waits_longest_is_asked() -> None:
     assert asked is not None
     assert asked.name == "chosen"
     assert pod_to_ask(pods[2:], "new") is None
+
+
+async def test_inside_a_cluster_the_token_goes_to_the_pod_s_own_address() -> None:
+    """A name can be taken by whoever may make Services, or namespaces that DNS searches first."""
+    asked: list[tuple[str, str | None]] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append((request.path, request.headers["Authorization"]))
+        send_json(request, 200, {"modules": []})
+
+    with LocalHttp(answer, (HOST, 8080)):
+        probe = api_status.ApiProbe(cast("Any", None), api_status.IN_CLUSTER_URL, time.monotonic)
+        fact = await probe.ask(Key("trade", "shop"), POD, "token", max_age=0)
+        await probe.close()
+    assert (fact.reachable, fact.error) == (True, "")
+    assert asked == [("/system/status", "Bearer token")]
+
+
+def test_the_token_is_for_a_ready_pod_and_a_new_one_first() -> None:
+    def pod(name: str, **changes: Any) -> PodFact:
+        facts = {"name": name, "ready": True, "template": "new"}
+        return msgspec.structs.replace(POD, **(facts | changes))
+
+    pods = [
+        pod("a-old", template="old"),
+        pod("b-going", deleting=True),
+        pod("c-unready", ready=False),
+        pod("d-no-address", address=""),
+        pod("e-database", component="postgres"),
+        pod("chosen"),
+        pod("later"),
+    ]
+    asked = pod_to_log_in(pods, "new")
+    assert asked is not None
+    assert asked.name == "chosen"
+    assert pod_to_log_in(pods[:5], "new") == pods[0]
+    assert pod_to_log_in(pods[1:5], "new") is None
