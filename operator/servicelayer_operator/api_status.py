@@ -20,6 +20,7 @@ import httpx
 import msgspec
 
 from servicelayer_operator.errors import ClusterError
+from servicelayer_operator.failures import clean
 from servicelayer_operator.manifests.config_map import API_PORT, PROBE_PORT
 from servicelayer_operator.observed import ApiFact, ModuleFact
 from servicelayer_operator.serving import read_readiness
@@ -36,6 +37,7 @@ _TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 ANSWER_SECONDS = 5.0
 _LARGEST = 256 * 1024
 _MAX_MODULES = 128
+_MOST_READ = 1024
 _LONGEST_NAME = 63
 _STORE = "store"
 
@@ -192,13 +194,12 @@ def parse_status(content: bytes) -> ApiFact:
     except (msgspec.MsgspecError, RecursionError):
         return ApiFact(reachable=True, error="/system/status has an unknown shape")
     # Of two of one name the first counts: the status is a map by name.
-    named = {
-        module.name[:_LONGEST_NAME]: module for module in reversed(answer.modules) if module.name
-    }
+    named = {_short(module.name): module for module in reversed(answer.modules[:_MOST_READ])}
+    named.pop("", None)
     modules = tuple(
         ModuleFact(
             name=name,
-            status=module.status[:_LONGEST_NAME],
+            status=_short(module.status),
             ready=module.ready_status == "ready",
         )
         for name, module in list(reversed(named.items()))[:_MAX_MODULES]
@@ -209,6 +210,11 @@ def parse_status(content: bytes) -> ApiFact:
         store_ready=next((module.ready for module in modules if module.name == _STORE), None),
         schema_current=migrations.current,
         schema_latest=migrations.latest,
-        version=answer.version.version[:_LONGEST_NAME] if answer.version else "",
+        version=_short(answer.version.version) if answer.version else "",
         modules=modules,
     )
+
+
+def _short(text: str) -> str:
+    """A name for the status: the operand may be any program."""
+    return clean(text)[:_LONGEST_NAME].rstrip()

@@ -31,7 +31,25 @@ _TRUSTED: Final = frozenset(
         "PortInUse",
     }
 )
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/]*@|(?i:password|secret|token)=\S+")
+# More than is shown: a credential that is cut at the end of what is shown is still known for one.
+_MOST_READ: Final = 2048
+# Each part is read once from where it begins, or is bounded: the text may be an attacker's.
+_CREDENTIALS: Final = re.compile(
+    r"""
+    (?<=://) \S*@
+    | (?<=://) [^\s/:@]* : (?!\d+(?:[\s/,;]|$)) [^@]{1,256} @
+    | ( (?i: passw(?:or)?d | passphrase | (?:\b|_|pg)pass | pwd | secret | token | credential
+           | (?:api|[_-])key ) (?i:s?) [\\"']{0,2}
+        # The API's own words on a setting, as in "API_TOKENS: the file is too large".
+        (?: [ ]?= | (?<![A-Z]): (?![ ]?//) | : (?![ ]\S+[ ]) | [ ]: ) [ ]? )
+      (?: "[^"]*"? | '[^']*'? | [^\s,;&]+ )
+    | ( (?i: bearer | authorization:[ ]?basic ) [ ] ) [\w.~+/=-]{8,}
+    | slk_[\w-]+
+    | eyJ[\w-]{4,} (?:\.[\w-]*){0,4}
+    | -----BEGIN[ ][\w ]{0,40}PRIVATE[ ]KEY .*
+    """,
+    re.VERBOSE,
+)
 _PULL: Final = frozenset(
     {
         "ErrImagePull",
@@ -63,8 +81,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 def clean(text: str) -> str:
     """Make a sentence of a foreign text: one line, bounded, without credentials."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return _CREDENTIALS.sub("***", line)[:_MAX_TEXT]
+    shown = (char if char.isprintable() else " " for char in text[:_MOST_READ])
+    line = " ".join("".join(shown).split())
+    return _CREDENTIALS.sub(r"\1\2***", line)[:_MAX_TEXT]
 
 
 def read_ending(pod: PodFact) -> Ending | None:

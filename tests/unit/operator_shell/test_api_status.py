@@ -66,6 +66,19 @@ def test_what_would_not_fit_the_status_is_cut() -> None:
     assert max(len(module.status) for module in fact.modules) <= 64
 
 
+def test_what_would_move_a_cursor_does_not_reach_the_status() -> None:
+    modules = [
+        {"name": "a\x1b]0;x\x07\u202e\n", "status": "s\x00\x1b[2J", "ready_status": "ready"},
+        {"name": "\u200b\n", "status": "nameless"},
+        {"name": "store\u202e", "status": "started", "ready_status": "ready"},
+    ]
+    version = {"version": "1\x1b[31mOWNED\u202e\u200b\n2"}
+    fact = parse_status(content(modules=modules, version=version))
+    assert fact.version == "1 [31mOWNED 2"
+    assert [(m.name, m.status) for m in fact.modules] == [("a ]0;x", "s [2J"), ("store", "started")]
+    assert fact.store_ready is True
+
+
 class Operand(BaseHTTPRequestHandler):
     """Answers /system/status in the way that its path's first part names."""
 
