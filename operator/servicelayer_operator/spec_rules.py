@@ -7,6 +7,7 @@ bad spec at once; these catch what came in around it. Only what a 1.28 API serve
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -49,7 +50,7 @@ FIXED_VARIABLES: Final = frozenset(
 )
 
 _OWN_LABELS: Final = ("app.kubernetes.io/", "servicelayer.r3e.network/")
-_OWN_INGRESS_ANNOTATIONS: Final = {
+OWN_ANNOTATIONS: Final = {
     "cert-manager.io/issuer": "use spec.expose.tls.issuerRef instead",
     "cert-manager.io/cluster-issuer": "use spec.expose.tls.issuerRef instead",
     "nginx.ingress.kubernetes.io/limit-rps": "use spec.expose.rateLimit instead",
@@ -61,27 +62,77 @@ _OWN_INGRESS_ANNOTATIONS: Final = {
 _MILLIBYTES: Final = "m is a thousandth of a byte: write Mi for memory and disk, such as 512Mi"
 _NO_NETWORK: Final = "is no network, write one such as 10.20.0.0/16"
 _NOT_LISTED: Final = (
-    "only settings of well-known controllers are taken here, and no snippets; put others into "
+    "only settings known to be harmless are taken here, by their whole names; put others into "
     "unsafeAnnotations if whoever edits this resource may configure the controller"
 )
-LISTED_ANNOTATIONS: Final = (
-    "acme.cert-manager.io/",
-    "alb.ingress.kubernetes.io/",
-    "cert-manager.io/",
-    "cloud.google.com/",
-    "external-dns.alpha.kubernetes.io/",
-    "ingress.kubernetes.io/",
-    "kubernetes.io/",
-    "networking.gke.io/",
-    "nginx.ingress.kubernetes.io/",
-    "traefik.ingress.kubernetes.io/",
+_NOT_PLAIN: Final = (
+    "values here are letters, digits, blanks and the signs , . : / * _ + -; put others into "
+    "unsafeAnnotations if whoever edits this resource may configure the controller"
 )
-"""Annotations under these prefixes are named settings; none of them but `*-snippet` takes text."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.:/*_+-]*")
+_LISTED: Final = {
+    "nginx.ingress.kubernetes.io/": """
+        affinity affinity-mode allowlist-source-range backend-protocol
+        client-body-buffer-size cors-allow-credentials cors-allow-headers cors-allow-methods
+        cors-allow-origin cors-max-age denylist-source-range enable-access-log enable-cors
+        enable-opentelemetry force-ssl-redirect limit-allowlist limit-connections limit-rate
+        limit-rate-after limit-rpm limit-whitelist load-balance proxy-body-size
+        proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size
+        proxy-connect-timeout proxy-http-version proxy-max-temp-file-size
+        proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries
+        proxy-read-timeout proxy-request-buffering proxy-send-timeout service-upstream
+        session-cookie-change-on-failure session-cookie-expires session-cookie-max-age
+        session-cookie-name session-cookie-samesite session-cookie-secure ssl-redirect
+        whitelist-source-range
+    """,
+    "haproxy-ingress.github.io/": """
+        affinity allowlist-source-range balance-algorithm hsts hsts-include-subdomains
+        hsts-max-age limit-connections limit-rps maxconn-server proxy-body-size
+        session-cookie-name ssl-redirect timeout-client timeout-connect timeout-http-request
+        timeout-keep-alive timeout-queue timeout-server timeout-tunnel
+        whitelist-source-range
+    """,
+    "alb.ingress.kubernetes.io/": """
+        backend-protocol certificate-arn healthcheck-interval-seconds healthcheck-path
+        healthcheck-port healthcheck-protocol healthcheck-timeout-seconds
+        healthy-threshold-count inbound-cidrs ip-address-type scheme ssl-policy ssl-redirect
+        success-codes target-type unhealthy-threshold-count
+    """,
+    "cert-manager.io/": """
+        duration issuer-group issuer-kind private-key-algorithm private-key-encoding
+        private-key-rotation-policy private-key-size renew-before revision-history-limit
+        usages
+    """,
+    "acme.cert-manager.io/": """
+        http01-edit-in-place http01-ingress-class http01-ingress-ingressclassname
+    """,
+    "external-dns.alpha.kubernetes.io/": """
+        cloudflare-proxied exclude hostname ttl
+    """,
+    "kubernetes.io/": """
+        ingress.allow-http ingress.global-static-ip-name ingress.regional-static-ip-name
+        tls-acme
+    """,
+    "networking.gke.io/": """
+        managed-certificates v1beta1.FrontendConfig
+    """,
+    "traefik.ingress.kubernetes.io/": """
+        router.entrypoints router.priority router.tls router.tls.certresolver
+    """,
+}
+LISTED_ANNOTATIONS: Final = frozenset(
+    prefix + name for prefix, names in _LISTED.items() for name in names.split()
+)
+"""What a user may set without leave to configure the controller: numbers, times, switches, names.
+
+Whole names, since controllers share prefixes and give them new settings: a snippet of one is
+`config-backend` of another, and much that is no snippet takes free text, other hosts or Secrets.
+"""
 
 
 def is_listed(annotation: str) -> bool:
     """Tell whether an annotation of the Ingress can be let through without a second thought."""
-    return annotation.startswith(LISTED_ANNOTATIONS) and not annotation.endswith("-snippet")
+    return annotation in LISTED_ANNOTATIONS
 
 
 class Violation(NamedTuple):
@@ -218,14 +269,16 @@ def _ingress_annotations(
 ) -> Iterator[Violation]:
     path = "spec.expose.ingress.annotations"
     for key in sorted(annotations):
-        if key in _OWN_INGRESS_ANNOTATIONS:
-            yield Violation(path, f"{key}: {_OWN_INGRESS_ANNOTATIONS[key]}")
+        if key in OWN_ANNOTATIONS:
+            yield Violation(path, f"{key}: {OWN_ANNOTATIONS[key]}")
         elif not is_listed(key):
             yield Violation(path, _NOT_LISTED)
+        elif not _PLAIN.fullmatch(annotations[key]):
+            yield Violation(path, f"{key}: {_NOT_PLAIN}")
     for key in sorted(unsafe):
-        if key in _OWN_INGRESS_ANNOTATIONS:
+        if key in OWN_ANNOTATIONS:
             yield Violation(
-                "spec.expose.ingress.unsafeAnnotations", f"{key}: {_OWN_INGRESS_ANNOTATIONS[key]}"
+                "spec.expose.ingress.unsafeAnnotations", f"{key}: {OWN_ANNOTATIONS[key]}"
             )
 
 

@@ -215,6 +215,15 @@ def cel_rules() -> list[tuple[str, dict[str, str]]]:
     ]
 
 
+def test_both_lists_of_harmless_annotations_hold_the_same() -> None:
+    (listed,) = [
+        set(re.findall(r"'([^']+)'", rule["rule"]))
+        for path, rule in cel_rules()
+        if path == "spec.expose.ingress.annotations" and "key in [" in rule["rule"]
+    ]
+    assert listed == spec_rules.LISTED_ANNOTATIONS | spec_rules.OWN_ANNOTATIONS.keys()
+
+
 def test_every_rule_has_words_and_no_young_function() -> None:
     young = re.compile(r"\b(quantity|isQuantity|ip|isIP|cidr|isCIDR|format|optional|sets|quote)\(")
     rules = cel_rules()

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.progress import wait_until
 from servicelayer_operator import resource
+from servicelayer_operator.spec_rules import LISTED_ANNOTATIONS
 from support.bad_specs import BAD_SPECS, BadSpec
 from support.crd import CRD_FILE, ROOT, root_schema, walk
 from support.good_specs import GOOD_SPECS
@@ -288,7 +289,7 @@ def test_the_largest_resource_stays_within_the_cost_budget(kubectl: Kubectl) -> 
     labels = {f"example.com/label-{number}": "x" * 63 for number in range(32)}
     spec = pod(labels=labels, annotations=dict.fromkeys(labels, "y" * 4096))
     spec["api"]["extraEnv"] = [{"name": f"VARIABLE_{n}", "value": "z" * 4096} for n in range(64)]
-    listed = {key.replace("example.com", "nginx.ingress.kubernetes.io"): "x" for key in labels}
+    listed = dict.fromkeys(sorted(LISTED_ANNOTATIONS)[:32], "x" * 4096)
     both = {"annotations": listed, "unsafeAnnotations": labels}
     spec["expose"] = ingress(ingress=both)["expose"]
     spec["networkPolicy"] = {

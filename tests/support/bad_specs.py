@@ -330,6 +330,16 @@ BAD_SPECS = [
         "put others into unsafeAnnotations",
     ),
     BadSpec(
+        "configuration under a prefix that controllers share",
+        ingress(ingress={"annotations": {"ingress.kubernetes.io/config-backend": "x"}}),
+        "put others into unsafeAnnotations",
+    ),
+    BadSpec(
+        "configuration in the value of a setting",
+        ingress(ingress={"annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "8m;"}}),
+        "letters, digits, blanks and the signs",
+    ),
+    BadSpec(
         "a network without its length",
         egress(cidr="10.20.0.0"),
         "write a network with its prefix length, such as 10.20.0.0/16",

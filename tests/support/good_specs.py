@@ -46,7 +46,14 @@ GOOD_SPECS: dict[str, dict[str, Any]] = {
     "HTTPS by a certificate": ingress(tls={"secretName": "api-tls"}),
     "a rate limit": ingress(rateLimit={"requestsPerSecond": 10, "burst": 10}),
     "annotations of the controller": ingress(
-        ingress={"annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "8m"}}
+        ingress={
+            "annotations": {
+                "nginx.ingress.kubernetes.io/proxy-body-size": "8m",
+                "nginx.ingress.kubernetes.io/whitelist-source-range": "10.0.0.0/8, 2001:db8::/32",
+                "nginx.ingress.kubernetes.io/cors-allow-origin": "https://*.example.com",
+                "external-dns.alpha.kubernetes.io/hostname": "a.example.com,b.example.com",
+            }
+        }
     ),
     "further networks": egress(cidr="10.0.0.0/8", **{"except": ["10.1.0.0/16"]}, ports=[443]),
     "a network of IPv6": egress(cidr="2001:db8::/32"),

@@ -464,6 +464,24 @@ def test_only_the_users_own_word_lets_an_unlisted_annotation_through() -> None:
         "haproxy.org/backend-config-snippet",
         "nginx.ingress.kubernetes.io/configuration-snippet",
         "ingress.kubernetes.io/anything-snippet",
+        "ingress.kubernetes.io/config-backend",
+        "ingress.kubernetes.io/config-frontend",
+        "haproxy-ingress.github.io/auth-url",
+        *(
+            f"nginx.ingress.kubernetes.io/{name}"
+            for name in (
+                *("auth-url", "auth-secret", "auth-signin", "auth-tls-match-cn", "auth-realm"),
+                *("server-alias", "mirror-target", "mirror-host", "permanent-redirect"),
+                *("temporal-redirect", "app-root", "rewrite-target", "upstream-vhost"),
+                *("upstream-hash-by", "default-backend", "proxy-ssl-secret", "x-forwarded-prefix"),
+            )
+        ),
+        "alb.ingress.kubernetes.io/actions.forward",
+        "alb.ingress.kubernetes.io/group.name",
+        "alb.ingress.kubernetes.io/load-balancer-attributes",
+        "cert-manager.io/common-name",
+        "external-dns.alpha.kubernetes.io/target",
+        "traefik.ingress.kubernetes.io/router.middlewares",
         "team",
     ],
 )
@@ -471,6 +489,14 @@ def test_an_annotation_that_is_not_on_the_list_is_refused(key: str) -> None:
     expose = {**_EXPOSE, "ingress": {"annotations": {key: "x"}}}
     with pytest.raises(InvalidResource, match="unsafeAnnotations"):
         layer({**EMBEDDED, "expose": expose})
+
+
+@pytest.mark.parametrize("value", ["8m; }", "8m\nreturn 200", "$http_x", "#", "a'b", 'a"b', "{%"])
+def test_the_value_of_a_listed_annotation_is_plain(value: str) -> None:
+    """Some controllers write a value into their configuration as it is."""
+    annotations = {"nginx.ingress.kubernetes.io/proxy-buffer-size": value}
+    with pytest.raises(InvalidResource, match="letters, digits"):
+        layer({**EMBEDDED, "expose": {**_EXPOSE, "ingress": {"annotations": annotations}}})
 
 
 def test_dns_may_answer_elsewhere_and_egress_may_be_udp() -> None:
