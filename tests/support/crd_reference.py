@@ -6,6 +6,7 @@ the page and the CRD differ. Nothing is said here that the CRD does not say.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from support.crd import ROOT, Field, root_schema, walk
@@ -59,8 +60,15 @@ def _rules(field: Field) -> Iterator[str]:
         yield f"- {rule['message']}\n"
     for name, child in field.schema["properties"].items():
         if not child.get("properties"):
-            for rule in child.get("x-kubernetes-validations", []):
+            found = child.get("x-kubernetes-validations", [])
+            answered = {
+                key for rule in found for key in re.findall(r"'(\S+)' in self", rule["rule"])
+            }
+            for rule in found:
                 yield f"- `{name}`: {rule['message']}\n"
+                if "key in [" in rule["rule"]:
+                    taken = set(re.findall(r"'(\S+)'", rule["rule"])) - answered
+                    yield f"  The list: {', '.join(f'`{key}`' for key in sorted(taken))}\n"
 
 
 def _kind(path: str, schema: dict[str, Any]) -> str:
