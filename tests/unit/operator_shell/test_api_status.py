@@ -263,7 +263,7 @@ async def test_an_api_leads_the_operator_nowhere_else() -> None:
     ):
         url = f"http://127.0.0.1:{it.port}"
         probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
-        fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+        fact = await probe.ask(Key("trade", "shop"), POD, "token", max_age=0)
         await probe.close()
     assert (asked, fact.error) == ([], "/system/status answered 302")
 
@@ -293,7 +293,7 @@ async def test_no_proxy_of_the_environment_is_shown_a_token(
             monkeypatch.delenv(name, raising=False)
         url = f"http://127.0.0.1:{operand.server_port}/good"
         probe = api_status.ApiProbe(cast("Any", None), url, time.monotonic)
-        fact = await probe.ask(Key("trade", "shop"), "token", max_age=0)
+        fact = await probe.ask(Key("trade", "shop"), POD, "token", max_age=0)
         await probe.close()
     assert (shown, fact.store_ready) == ([], True)
 

@@ -11,6 +11,7 @@ from kubernetes.aio import client as kubernetes_client
 from servicelayer_operator.api_status import ApiProbe
 from servicelayer_operator.cluster import Cluster
 from servicelayer_operator.errors import ClusterError, UnavailableError
+from servicelayer_operator.observed import PodFact
 from servicelayer_operator.watching import WatchActivity
 from servicelayer_operator.work_queue import Key
 from support.local_http import LocalHttp, send, send_json
@@ -119,13 +120,14 @@ async def test_an_answer_of_others_is_read_to_its_limit(size: int) -> None:
 
 async def test_a_readiness_through_the_proxy_is_bounded_and_no_redirect_is_one() -> None:
     """Any program may stand behind the proxy: it is not ready because it answers at length."""
+    pod = PodFact(name="shop-1", component="api", phase="Running")
     for answer in (lambda request: send(request, 200, b"{}" + b" " * 300_000), redirect_to):
         with LocalHttp(empty) as stranger:
             played = redirect_to(stranger) if answer is redirect_to else answer
             with LocalHttp(played) as server:
                 async with connected(server) as cluster:
                     probe = ApiProbe(cluster, "", lambda: 0.0)
-                    fact = await probe.ask(Key("trade", "shop"), None, max_age=0)
+                    fact = await probe.ask(Key("trade", "shop"), pod, None, max_age=0)
                     await probe.close()
         assert fact.error
         assert fact.store_ready is None
