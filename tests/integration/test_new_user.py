@@ -51,7 +51,7 @@ def setup(checkout: Path, home: Path) -> str:
         env={**kept, "HOME": str(home), "PATH": f"{interpreter}:{os.environ['PATH']}"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stderr
 
 
 def test_setup_works_in_a_new_home_and_a_second_run_says_what_it_reuses(

@@ -34,6 +34,8 @@ PLATFORM = {"authorization": f"Bearer {TOKEN}", "x-tenant-id": TENANT}
 EXCEPTIONS = {
     ("suspended account", "deleteAccount"): "whoever may suspend an account may also delete it",
     ("suspended account", "revokeApiKey"): "a leaked key must be closed, whatever the account is",
+    ("suspended account", "changeGasWithdrawal"): "its withdrawals rest, and can be cancelled",
+    ("suspended account", "deleteGasDeadLetter"): "giving a withdrawal up pays nothing out",
     ("foreign item", "createOracleRequest"): "what a body names is refused as a fault of that body",
     ("foreign item", "listGasApprovals"): "the contract lists none for what is not there",
     ("unproven", "depositGas"): "nobody but the platform credits deposits",
