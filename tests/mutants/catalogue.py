@@ -435,13 +435,13 @@ GROUPS: Final = (
         f"{REAL}/test_gas_groups.py -k foresaw",
     ),
     Mutant(
-        f"{API}/gasbank/deposits.py",
+        f"{API}/db/groups.py",
         "        if self._database.in_ambient:",
         "        if False:",
         f"{REAL}/test_gasbank.py -k cannot_be_kept",
     ),
     Mutant(
-        f"{API}/random/commits.py",
+        f"{API}/db/groups.py",
         "        if self._database.in_ambient:",
         "        if False:",
         f"{REAL}/test_random.py -k an_idempotency_key_replays",

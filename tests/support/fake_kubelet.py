@@ -17,7 +17,6 @@ from support.kube_api import CORE, KubeApi
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 RUN = "run"
 NOT_READY = "not-ready"
@@ -56,15 +55,10 @@ class FakeKubelet:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._end.set()
         self._thread.join(timeout=30)
-        self._api.__exit__(kind, value, trace)
+        self._api.__exit__(*raised)
 
     def _run(self) -> None:
         self._api.try_create(f"{CORE}/nodes", {"metadata": {"name": _NODE}})

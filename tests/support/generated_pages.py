@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 import servicelayer_api
 from servicelayer_api.app import create_app
 from servicelayer_api.errors import error_types
-from servicelayer_api.settings import Secret, Settings
 from servicelayer_operator import observability
+from support.openapi_operations import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,12 +101,7 @@ def operator_metrics() -> str:
 def api_metrics() -> str:
     """Return the page of the API's metrics; the process's own are left out."""
     registry = CollectorRegistry()
-    settings = Settings(
-        auth_jwt_secret=Secret("j" * 32),
-        secret_encryption_key=Secret("c0ffee" * 10 + "c0ff"),
-        api_tokens=Secret("t" * 32),
-    )
-    create_app(settings, metrics=registry)
+    create_app(described(), metrics=registry)
     return API_METRICS_HEAD + _families(registry.collect())
 
 

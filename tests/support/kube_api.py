@@ -7,12 +7,9 @@ import json
 import ssl
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import httpx
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 CORE = "/api/v1"
 APPS = "/apis/apps/v1"
@@ -45,12 +42,7 @@ class KubeApi:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
     def get(self, path: str, **query: str) -> dict[str, Any]:

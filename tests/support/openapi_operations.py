@@ -15,15 +15,19 @@ _VERBS = ("get", "put", "post", "patch", "delete")
 type Object = dict[str, Any]
 
 
-@cache
-def document() -> Object:
-    """The document of this program, as it would be served."""
-    settings = Settings(
+def described() -> Settings:
+    """Settings with which a program can describe itself; nothing is opened."""
+    return Settings(
         auth_jwt_secret=Secret("j" * 32),
         secret_encryption_key=Secret("c0ffee" * 10 + "c0ff"),
         api_tokens=Secret("t" * 32),
     )
-    return json.loads(create_app(settings).openapi())
+
+
+@cache
+def document() -> Object:
+    """The document of this program, as it would be served."""
+    return json.loads(create_app(described()).openapi())
 
 
 class Operation(NamedTuple):

@@ -9,14 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import httpx
 
 from support.patience import patience
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 PROGRAM = Path(sys.executable).with_name("servicelayer-operator")
 START_SECONDS = 60.0
@@ -61,12 +58,7 @@ class OperatorProcess:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
     def start(self) -> None:

@@ -17,6 +17,7 @@ from servicelayer_api.accounts.models import Account
 from servicelayer_api.accounts.wallets import Wallets
 from servicelayer_api.admin import QuotaExceeded
 from servicelayer_api.db import SharedReads
+from servicelayer_api.db.groups import HELD, Held
 from servicelayer_api.errors import ServiceError
 from servicelayer_api.ids import new_id, parse_id
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from servicelayer_api.db import Connection, Database
     from servicelayer_api.web.pagination import PageRequest, Slice
     from servicelayer_api.web.principal import Caller
+
+type _Reached = Account | ServiceError | Held
 
 
 class Accounts:
@@ -235,7 +238,7 @@ class Accounts:
 
     async def reach_many(
         self, connection: Connection, wanted: Sequence[tuple[Caller, str]], *, wait: bool
-    ) -> list[Account | ServiceError | None]:
+    ) -> list[_Reached]:
         """The same door for changes of several requests that share one transaction; one query.
 
         Args:
@@ -245,22 +248,20 @@ class Accounts:
                 deleted.
 
         Returns:
-            In the same order, the account or the refusal that `reach` would have raised; `None` for
+            In the same order, the account or the refusal that `reach` would have raised; `HELD` for
             one that is held or not there, when there is no waiting.
         """
         asked = [self._ask(caller, account_id) for caller, account_id in wanted]
         keys = {key for key in asked if not isinstance(key, ServiceError)}
         kept = await store.keep_accounts(connection, sorted(keys), wait=wait) if keys else {}
-        return [
-            key
-            if isinstance(key, ServiceError)
-            else _usable(kept[key], caller)
-            if key in kept
-            else AccountNotFound("account not found")
-            if wait
-            else None
-            for key, (caller, _) in zip(asked, wanted, strict=True)
-        ]
+        absent = AccountNotFound("account not found") if wait else HELD
+
+        def judge(key: tuple[UUID, str] | ServiceError, caller: Caller) -> _Reached:
+            if isinstance(key, ServiceError):
+                return key
+            return _usable(kept[key], caller) if key in kept else absent
+
+        return [judge(key, caller) for key, (caller, _) in zip(asked, wanted, strict=True)]
 
     def _ask(self, caller: Caller, account_id: str) -> tuple[UUID, str] | ServiceError:
         try:

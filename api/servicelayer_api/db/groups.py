@@ -19,6 +19,8 @@ from servicelayer_api.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
+    from servicelayer_api.db.pool import Database
+
 MOST: Final = 256
 
 
@@ -88,11 +90,13 @@ HELD: Final = Held()
 class SplitGroups[T, R]:
     """Groups of all who come, but for those whose rows somebody else holds.
 
-    These wait in a group of their own, one for each key, so that nobody else waits with them.
+    These wait in a group of their own, one for each key, so that nobody else waits with them. A
+    request that has a transaction already is not grouped: what it does commits with its answer.
     """
 
     def __init__(
         self,
+        database: Database,
         serve: Callable[[Sequence[T], bool], Awaitable[Sequence[R | Held | Exception]]],
         *,
         name: str,
@@ -101,11 +105,13 @@ class SplitGroups[T, R]:
         """Serve groups.
 
         Args:
+            database: Which they are written to.
             serve: As in `Groups`; told whether to wait for locks. Where it does not, `HELD` is the
                 outcome of a member that would have to.
             name: Of the tasks.
             key: What a member waits for when it has to.
         """
+        self._database = database
         self._serve = serve
         self._name = name
         self._key = key
@@ -119,6 +125,11 @@ class SplitGroups[T, R]:
         Raises:
             Unavailable: the program is stopping.
         """
+        if self._database.in_ambient:
+            (outcome,) = await self._later([member])
+            if isinstance(outcome, Exception):
+                raise outcome
+            return cast("R", outcome)
         outcome = await self._all.join(member)
         if isinstance(outcome, Held):
             key = self._key(member)

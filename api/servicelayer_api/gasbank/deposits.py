@@ -67,8 +67,8 @@ class Deposits:
         self._clock = clock
         self._audit = audit
         self._accounts = accounts
-        self._groups = SplitGroups(
-            self._attempt, name="gas-deposits", key=lambda asked: asked.gas_account_id
+        self._groups: SplitGroups[_Asked, Deposited] = SplitGroups(
+            database, self._attempt, name="gas-deposits", key=lambda asked: asked.gas_account_id
         )
 
     async def deposit(self, caller: Caller, account_id: str, new: NewDeposit) -> Deposited:
@@ -101,9 +101,7 @@ class Deposits:
             key=rules.deposit_key(new.tx_id),
             new=new,
         )
-        if self._database.in_ambient:
-            return _told((await self._commit([asked], wait=True))[0])
-        return _told(await self._groups.join(asked))
+        return await self._groups.join(asked)
 
     async def _attempt(self, group: Sequence[_Asked], wait: bool) -> Sequence[_Outcome | Exception]:
         try:
@@ -151,11 +149,7 @@ class Deposits:
             connection, [(asked.caller, asked.account_id) for asked in group], wait=wait
         )
         return [
-            HELD
-            if account is None
-            else account
-            if isinstance(account, ServiceError)
-            else _permitted(asked, account)
+            account if isinstance(account, (ServiceError, Held)) else _permitted(asked, account)
             for asked, account in zip(group, reached, strict=True)
         ]
 
@@ -224,14 +218,6 @@ async def _repeat(
                     "this tx_id was deposited before with another gas account, amount or address"
                 )
     return outcomes
-
-
-def _told(outcome: _Outcome) -> Deposited:
-    if isinstance(outcome, ServiceError):
-        raise outcome
-    if isinstance(outcome, Held):
-        raise Unavailable("the gas account is in use")
-    return outcome
 
 
 def _permitted(asked: _Asked, account: Account) -> Account | ServiceError:

@@ -14,8 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from servicelayer_api.audit.models import Change
-from servicelayer_api.db.groups import HELD, Held, SplitGroups
-from servicelayer_api.errors import ServiceError, Unavailable
+from servicelayer_api.db.groups import Held, SplitGroups
+from servicelayer_api.errors import ServiceError
 from servicelayer_api.random import rules, store
 from servicelayer_api.random.errors import RandomRequestDiffers
 from servicelayer_api.random.models import Commitment, Draw, NewDraw
@@ -54,8 +54,8 @@ class GroupCommit:
         self._accounts = accounts
         self._key = key
         self._key_is_kept = False
-        self._groups = SplitGroups(
-            self._serve, name="random-commit", key=lambda asked: asked.account_id
+        self._groups: SplitGroups[Asked, Draw] = SplitGroups(
+            database, self._serve, name="random-commit", key=lambda asked: asked.account_id
         )
 
     async def commit(self, asked: Asked) -> Draw:
@@ -66,17 +66,7 @@ class GroupCommit:
             AccountSuspended: The account is suspended.
             RandomRequestDiffers: The name stands for a draw with other parameters.
         """
-        if self._database.in_ambient:
-            # The request's own transaction, which is committed before the answer leaves.
-            async with self._database.transaction() as connection:
-                outcome = (await self._commit(connection, [asked], wait=True))[0]
-        else:
-            outcome = await self._groups.join(asked)
-        if isinstance(outcome, ServiceError):
-            raise outcome
-        if isinstance(outcome, Held):
-            raise Unavailable("the account is in use")
-        return outcome
+        return await self._groups.join(asked)
 
     async def keep_key(self, connection: Connection) -> None:
         """Publish the key before it is used."""
@@ -92,7 +82,8 @@ class GroupCommit:
     async def _serve(self, batch: Sequence[Asked], wait: bool) -> Sequence[_Outcome]:
         async with self._database.transaction() as connection:
             outcomes = await self._commit(connection, batch, wait=wait)
-        self._key_is_kept = True
+        # In the transaction of a request nothing is committed yet.
+        self._key_is_kept = self._key_is_kept or not self._database.in_ambient
         return outcomes
 
     async def _commit(
@@ -114,7 +105,7 @@ class GroupCommit:
                 key_id=self._key.id,
             )
             for asked, account in zip(batch, reached, strict=True)
-            if account is not None and not isinstance(account, ServiceError)
+            if not isinstance(account, (ServiceError, Held))
         }
         drawn = await self._insert(connection, wanted)
         changes = [
@@ -124,10 +115,8 @@ class GroupCommit:
         ]
         await self._audit.record_many(connection, changes)
         return [
-            HELD
-            if account is None
-            else account
-            if isinstance(account, ServiceError)
+            account
+            if isinstance(account, (ServiceError, Held))
             else _same(asked, drawn[asked.draw_id])
             for asked, account in zip(batch, reached, strict=True)
         ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import inspect
 
+from servicelayer_api.wire import plain_kinds
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -80,7 +82,7 @@ def _names(wanted: Any, path: str) -> list[str]:
     """The fields of the object at a path of a type."""
     if wanted is None:
         return []
-    kinds = list(_plain(inspect.type_info(wanted)))
+    kinds = list(plain_kinds(inspect.type_info(wanted)))
     for step in _STEP.findall(path):
         kinds = [inner for kind in kinds for inner in _inside(kind, step)]
     return [
@@ -95,22 +97,11 @@ def _inside(kind: inspect.Type, step: str) -> Iterator[inspect.Type]:
     if isinstance(kind, inspect.StructType):
         for field in kind.fields:
             if field.encode_name == step:
-                yield from _plain(field.type)
+                yield from plain_kinds(field.type)
     elif isinstance(kind, inspect.ListType):
-        yield from _plain(kind.item_type)
+        yield from plain_kinds(kind.item_type)
     elif isinstance(kind, inspect.DictType):
-        yield from _plain(kind.value_type)
-
-
-def _plain(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """A type without what stands around it; of a union each."""
-    if isinstance(kind, inspect.Metadata):
-        yield from _plain(kind.type)
-    elif isinstance(kind, inspect.UnionType):
-        for one in kind.types:
-            yield from _plain(one)
-    else:
-        yield kind
+        yield from plain_kinds(kind.value_type)
 
 
 def _in_words(said: str) -> str:

@@ -22,7 +22,7 @@ from msgspec import inspect
 
 from servicelayer_api.web.openapi_texts import COMMON
 from servicelayer_api.web.texts import MAX_MAPPING, MAX_TEXT
-from servicelayer_api.wire import IS_NEEDED
+from servicelayer_api.wire import IS_NEEDED, plain_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -163,23 +163,12 @@ def _type_loose(schema: Object, kind: Kind) -> None:
         whole: Object = schema["properties"][field.encode_name]
         several: list[Object] = whole.get("anyOf", [])
         found: list[Object] = [whole, *several]
-        is_time = any(isinstance(one, inspect.DateTimeType) for one in _kinds(field.type))
+        is_time = any(isinstance(one, inspect.DateTimeType) for one in plain_kinds(field.type))
         for one in found:
             if is_time and one.get("type") == "string":
                 one["format"] = "date-time"
             if all(isinstance(text, str) for text in one.get("enum", [None])):
                 one["type"] = "string"
-
-
-def _kinds(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """A type without what stands around it; of a union each."""
-    if isinstance(kind, inspect.Metadata):
-        yield from _kinds(kind.type)
-    elif isinstance(kind, inspect.UnionType):
-        for one in kind.types:
-            yield from _kinds(one)
-    else:
-        yield kind
 
 
 def _settle_required(schema: Object, kind: Kind, *, is_read: bool) -> None:
